@@ -1,0 +1,224 @@
+// RoomReader: everything that is known of rooms at one snapshot.
+//
+// Typed reads over the room tables, with the caches of immutable facts (events,
+// state snapshots, key names) that all readers of a server share in RoomCaches.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "matrixcore/auth/auth.h"
+#include "matrixcore/base/status.h"
+#include "matrixcore/event/event.h"
+#include "matrixcore/event/views.h"
+#include "matrixcore/store/store.h"
+
+namespace matrixcore {
+
+using RoomNid = int64_t;
+using EventIdx = uint32_t;
+using StateKeyNum = uint32_t;
+using StateSnap = uint32_t;
+
+// The head of a room, as its row says.
+struct RoomHead {
+  RoomNid nid = 0;
+  std::string room_id;
+  const RoomVersionRules* rules = nullptr;
+  std::string creator;
+  int64_t generation = 0;
+  std::vector<std::string> extremities;
+  int64_t depth = 0;
+  EventIdx last_idx = 0;
+  StateKeyNum last_key = 0;
+  StateSnap last_snap = 0;
+  StateSnap state = 0;
+  int64_t joined = 0;
+  int64_t invited = 0;
+  Position last_pos = 0;
+  bool listed = false;
+};
+
+enum EventFlags : int64_t {
+  kEventRejected = 1,
+  kEventSoftFailed = 2,
+};
+
+// An event where it stands in its room.
+struct StoredEvent {
+  EventPtr event;
+  EventIdx idx = 0;
+  Position pos = 0;
+  StateSnap before = 0;
+  StateSnap after = 0;
+  int64_t flags = 0;
+  std::string redacted_by;  // "" if it was not redacted.
+  std::string txn_device;   // "" if it was sent without a transaction id.
+  std::string txn_id;
+};
+
+// The newest membership of a user in a room.
+struct MembershipRow {
+  std::string user_id;
+  RoomNid room = 0;
+  Membership membership = Membership::kNone;
+  EventIdx idx = 0;
+  Position pos = 0;
+  bool forgotten = false;
+};
+
+// The names of a room's state key numbers.  Append-only, shared.  Thread-safe.
+class StateKeyNames;
+
+// The state of a room at one snapshot number: event numbers by key number.
+// Immutable, shared, comparable by number.
+class StateMap {
+ public:
+  // 0 when the state has no such key.
+  EventIdx Find(StateKeyNum key) const {
+    return key < events_.size() ? events_[key] : 0;
+  }
+  // By key number; index 0 is unused; 0 means absent.
+  std::span<const EventIdx> events() const { return events_; }
+  size_t ByteSize() const { return events_.capacity() * sizeof(EventIdx); }
+  explicit StateMap(std::vector<EventIdx> events) : events_(std::move(events)) {}
+
+ private:
+  std::vector<EventIdx> events_;
+};
+using StateMapPtr = std::shared_ptr<const StateMap>;
+
+// Caches of immutable facts, shared by the readers of one server, within a byte
+// budget.  Thread-safe.
+class RoomCaches {
+ public:
+  struct Options {
+    size_t event_bytes = 8u << 20;
+    size_t state_bytes = 4u << 20;
+  };
+  explicit RoomCaches(const Options& options);
+  ~RoomCaches();
+
+  // Forgets the cached form of an event (it was redacted).
+  void ForgetEvent(RoomNid room, EventIdx idx);
+  // Forgets all that is known of a room's key names and states (another process
+  // wrote the room, or the room was purged).
+  void ForgetRoom(RoomNid room);
+
+  struct Stats {
+    uint64_t event_hits = 0, event_misses = 0, event_bytes = 0;
+    uint64_t state_hits = 0, state_misses = 0, state_bytes = 0;
+  };
+  Stats stats() const;
+
+ private:
+  friend class RoomReader;
+  friend class RoomWriter;
+  struct Rep;
+  std::unique_ptr<Rep> rep_;
+};
+
+// Not thread-safe: it belongs to the owner of `snapshot`; both references outlive
+// it.  Failures are those of the store.
+class RoomReader {
+ public:
+  RoomReader(Snapshot& snapshot, RoomCaches& caches)
+      : snapshot_(snapshot), caches_(caches) {}
+
+  Snapshot& snapshot() { return snapshot_; }
+  Position position() const { return snapshot_.position(); }
+
+  // --- Rooms ---
+  Result<std::optional<RoomHead>> Head(std::string_view room_id);
+  Result<std::optional<RoomHead>> Head(RoomNid room);
+  // In the order of `rooms`; rooms that do not exist are nothing.
+  Result<std::vector<std::optional<RoomHead>>> Heads(
+      std::span<const RoomNid> rooms);
+
+  // --- Events ---
+  // Known also when rejected or soft-failed: look at the flags.
+  struct Located {
+    RoomNid room = 0;
+    StoredEvent stored;
+  };
+  Result<std::optional<Located>> Event(std::string_view event_id);
+  Result<std::vector<EventPtr>> Events(const RoomHead& room,
+                                       std::span<const EventIdx> idxs);
+  Result<std::vector<StoredEvent>> StoredEvents(const RoomHead& room,
+                                                std::span<const EventIdx> idxs);
+
+  // The timeline between two positions: `after` < pos <= `until`.  Ascending, or
+  // the newest first; without rejected and soft-failed events.
+  struct Range {
+    Position after = 0;
+    Position until = INT64_MAX;
+    bool newest_first = false;
+    size_t limit = SIZE_MAX;
+  };
+  Result<std::vector<StoredEvent>> Timeline(const RoomHead& room,
+                                            const Range& range);
+  // The state snapshot after the last event at or before `pos`; 0 before the
+  // room's first event.
+  Result<StateSnap> StateAtPosition(const RoomHead& room, Position pos);
+
+  // --- State ---
+  Result<StateMapPtr> State(const RoomHead& room, StateSnap snap);
+  // The number of a key in the room, 0 if no event ever had it.
+  Result<StateKeyNum> KeyNum(const RoomHead& room, std::string_view type,
+                             std::string_view state_key);
+  Result<StateKey> KeyName(const RoomHead& room, StateKeyNum num);
+  // The event at a key of a state; null when absent.
+  Result<EventPtr> StateEvent(const RoomHead& room, StateSnap snap,
+                              std::string_view type,
+                              std::string_view state_key);
+  // All events of a state, ordered by key number; or those of which `keep`
+  // approves by name (called for each key, cheap).
+  using KeyFilter =
+      std::function<bool(std::string_view type, std::string_view state_key)>;
+  Result<std::vector<StoredEvent>> StateEvents(const RoomHead& room,
+                                               StateSnap snap,
+                                               const KeyFilter& keep = {});
+  // The events that `to` has and `from` has not (changed or added keys).
+  Result<std::vector<StoredEvent>> StateDifference(const RoomHead& room,
+                                                   StateSnap from, StateSnap to,
+                                                   const KeyFilter& keep = {});
+
+  // --- Members ---
+  Result<std::optional<MembershipRow>> MembershipOf(std::string_view user_id,
+                                                    RoomNid room);
+  // Of every room that the user ever had to do with, by room number.
+  Result<std::vector<MembershipRow>> RoomsOf(std::string_view user_id);
+  // Those that changed after a position, in the order of change.
+  Result<std::vector<MembershipRow>> RoomsOfSince(std::string_view user_id,
+                                                  Position after);
+  // Users with that membership now, ordered by user id.
+  Result<std::vector<MembershipRow>> Members(RoomNid room, Membership membership,
+                                             size_t limit = SIZE_MAX);
+  // Of a user at a state; kNone if never mentioned.
+  Result<Membership> MembershipAt(const RoomHead& room, StateSnap snap,
+                                  std::string_view user_id);
+
+  // --- Visibility (spec: client-server API, "History visibility") ---
+  // Whether `user_id` may see each of `events`, in their order.
+  Result<std::vector<bool>> Visible(const RoomHead& room,
+                                    std::string_view user_id,
+                                    std::span<const StoredEvent> events);
+
+  // --- Directory ---
+  // The room of a local alias.
+  Result<std::optional<RoomNid>> AliasRoom(std::string_view alias);
+  Result<std::vector<std::string>> AliasesOf(RoomNid room);
+
+ private:
+  Snapshot& snapshot_;
+  RoomCaches& caches_;
+};
+
+}  // namespace matrixcore

@@ -1,0 +1,117 @@
+// The tables of the room floor, as data.
+//
+// Rooms have a number (`nid`): the log position at which they were created.
+// Inside a room, events and (type, state_key) pairs are numbered densely from 1
+// by the room's writer, so that room state is kept and compared as pairs of
+// 32-bit numbers.
+#pragma once
+
+#include "matrixcore/store/table.h"
+
+namespace matrixcore::tables {
+
+// One row a room: what is fixed, and the head that every append replaces.
+struct Rooms {
+  enum Column : uint32_t {
+    kNid,
+    kRoomId,       // Unique.
+    kVersion,
+    kCreator,
+    kGeneration,   // Grows with every append: the precondition of the next one.
+    kExtremities,  // Event ids, separated by spaces.
+    kDepth,        // Of the deepest extremity.
+    kLastIdx,      // Event numbers given so far.
+    kLastKey,      // State key numbers given so far.
+    kLastSnap,     // State snapshot numbers given so far.
+    kState,        // The current state's snapshot; 0 is the empty state.
+    kJoined,       // How many users are joined ...
+    kInvited,      // ... and invited.
+    kLastPos,      // Position of the newest event.
+    kPublic,       // 1: listed in the room directory.
+  };
+  enum Index : uint32_t { kByRoomId, kByPublic };
+};
+extern const TableSpec kRooms;
+
+// One row an event.
+struct Events {
+  enum Column : uint32_t {
+    kRoom,
+    kIdx,
+    kPos,       // Place in the global log, and in the room's timeline.
+    kEventId,   // Unique.
+    kType,
+    kSender,
+    kStateKey,  // Null for an event that is not state.
+    kBefore,    // State snapshot before the event ...
+    kAfter,     // ... and after it.
+    kFlags,     // EventFlags.
+    kRedactedBy,  // Event id of the redaction that was applied; null if none.
+    kTxnDevice,   // Who sent it with which transaction id; null if neither.
+    kTxnId,
+    kJson,      // Event::json(); its redacted form once redacted.
+  };
+  enum Index : uint32_t { kByEventId, kByPos };
+};
+extern const TableSpec kEvents;
+
+// Names of the (type, state_key) numbers of a room.
+struct StateKeys {
+  enum Column : uint32_t { kRoom, kNum, kType, kStateKey };
+};
+extern const TableSpec kStateKeys;
+
+// State snapshots: a delta to `base`, which is never far away: the lineage's
+// heights form skip deltas (base height = height & (height - 1)), so that
+// reading a state costs at most log2(height) rows however old the room is.
+struct StateSnaps {
+  enum Column : uint32_t {
+    kRoom,
+    kSnap,
+    kParent,  // The snapshot that it follows.
+    kBase,    // The snapshot that the delta applies to; 0 for the empty state.
+    kHeight,  // Length of the lineage, from 1.
+    kDelta,   // Pairs of little-endian uint32: key number, event number.
+  };
+};
+extern const TableSpec kStateSnaps;
+
+// The newest membership of each user in each room.
+struct Memberships {
+  enum Column : uint32_t {
+    kUser,
+    kRoom,
+    kMembership,  // Of the enum Membership.
+    kIdx,         // The member event.
+    kPos,
+    kForgotten,   // 1 after /forget.
+  };
+  enum Index : uint32_t { kByRoom, kByPos };
+};
+extern const TableSpec kMemberships;
+
+// Local room aliases.
+struct Aliases {
+  enum Column : uint32_t { kAlias, kRoom, kCreator };
+  enum Index : uint32_t { kByRoom };
+};
+extern const TableSpec kAliases;
+
+// Answers to requests with a transaction id.
+struct Transactions {
+  enum Column : uint32_t {
+    kUser,
+    kDevice,
+    kScope,   // The request's path without its transaction id.
+    kTxnId,
+    kResult,  // What the answer was made from: an event id.
+    kTs,      // Milliseconds, for pruning.
+  };
+  enum Index : uint32_t { kByTs };
+};
+extern const TableSpec kTransactions;
+
+// All of the above.
+std::vector<TableSpec> RoomTables();
+
+}  // namespace matrixcore::tables

@@ -1,0 +1,63 @@
+// Notifier: wakes those who wait for something to happen to a user.
+//
+// A waiter costs no thread.  The pattern that loses no wake-up:
+//
+//   const uint64_t seen = notifier.Version();      // first
+//   ... take a snapshot, look, find nothing ...
+//   notifier.Park(user, seen, deadline, resume);   // resumes at once if anything
+//                                                  // for `user` was published since
+//
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "matrixcore/base/executor.h"
+#include "matrixcore/base/metrics.h"
+#include "matrixcore/base/time.h"
+#include "matrixcore/room/room_writer.h"
+
+namespace matrixcore {
+
+class Notifier : public RoomListener {
+ public:
+  enum class Wake { kPublished, kDeadline, kCancelled, kShutdown };
+  using Resume = UniqueFunction<void(Wake)>;
+  using Id = uint64_t;
+
+  // `executor` runs the resumptions.
+  Notifier(const JoinedUsers& joined, Executor& executor, Timers& timers,
+           const Clock& clock, Metrics& metrics);
+  ~Notifier() override;
+
+  // The number of publications so far.
+  uint64_t Version() const;
+
+  // Calls `resume` once, on the executor: when something for `user_id` is or was
+  // published after `seen`, at `deadline`, when cancelled, or at Shutdown.
+  Id Park(std::string user_id, uint64_t seen, MonotonicTime deadline,
+          Resume resume);
+  // Resumes the waiter with kCancelled; nothing happens if it was resumed before.
+  void Cancel(Id id);
+
+  // Something happened to these users / to all local members of a room.
+  void PublishUsers(std::span<const std::string> user_ids);
+  void PublishRoom(RoomNid room, std::span<const std::string> also = {});
+  void OnCommit(const RoomCommit& commit) override;
+
+  // Resumes everybody and everybody who parks later, with kShutdown.
+  void Shutdown();
+  size_t parked() const;
+
+ private:
+  struct Rep;
+  std::unique_ptr<Rep> rep_;
+};
+
+}  // namespace matrixcore
