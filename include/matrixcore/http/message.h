@@ -43,6 +43,22 @@ class HttpHeaders {
   std::vector<std::pair<std::string, std::string>> fields_;
 };
 
+// The client at the other end of a request that is not answered yet.  Whoever
+// parks a request asks here to hear when nobody waits for it any more.  A client
+// that hung up may still be answered; the answer then goes nowhere.
+// Implemented by transports; thread-safe.
+class HttpPeer {
+ public:
+  virtual ~HttpPeer() = default;
+  // True once the client is known to have hung up.
+  virtual bool gone() const = 0;
+  // Runs `callback` at most once, on a thread of the transport, when the client
+  // hangs up before it was answered (soon, if it already has).  It must be short
+  // and must not block.  Replaces the callback given before; dropped when the
+  // request is answered.
+  virtual void OnGone(UniqueFunction<void()> callback) = 0;
+};
+
 struct HttpRequest {
   HttpMethod method = HttpMethod::kGet;
   // The path and query as sent, still percent-encoded: "/a/b%2Fc?x=1".
@@ -57,6 +73,8 @@ struct HttpRequest {
   // Identifies the request in logs; the transport makes one if the client sent
   // none.
   std::string request_id;
+  // Null when the transport cannot tell.
+  std::shared_ptr<HttpPeer> peer;
 };
 
 struct HttpResponse {
