@@ -1,0 +1,31 @@
+// Opaque tokens that clients bring back.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "matrixcore/store/store.h"
+
+namespace matrixcore {
+
+// A point in time for /sync (`since`, `next_batch`) and in a room's timeline for
+// /messages (`from`, `to`, `prev_batch`, `start`, `end`): a position of the log,
+// and a serial of what is not in the log (typing).
+//
+// In a timeline the token stands between events: after every event with
+// pos <= position.
+//
+// Text form: "s123_45"; "s123" reads as {123, 0}.
+struct StreamToken {
+  Position position = 0;
+  int64_t ephemeral = 0;
+
+  std::string ToString() const;
+  // Nothing for text that no server of ours has made.
+  static std::optional<StreamToken> Parse(std::string_view text);
+  friend auto operator<=>(const StreamToken&, const StreamToken&) = default;
+};
+
+}  // namespace matrixcore
