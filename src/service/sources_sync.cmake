@@ -1,0 +1,3 @@
+set(SRCS_sync tokens.cc)
+set(HDRS_sync notifier.h tokens.h)
+set(TESTS_sync tokens_test.cc)
