@@ -28,7 +28,8 @@ function(mc_library)
   set(include_dir ${PROJECT_SOURCE_DIR}/include)
   list(TRANSFORM ARG_HDRS PREPEND ${include_dir}/matrixcore/${ARG_NAME}/
        OUTPUT_VARIABLE hdrs)
-  list(TRANSFORM ARG_DEPS PREPEND matrixcore:: OUTPUT_VARIABLE deps)
+  list(TRANSFORM ARG_DEPS PREPEND mc_ OUTPUT_VARIABLE deps)
+  mc_allow_missing(${hdrs} ${ARG_SRCS} ${ARG_TESTS})
 
   if(ARG_SRCS)
     add_library(${target} STATIC ${ARG_SRCS})
@@ -64,6 +65,17 @@ function(mc_library)
     mc_test(NAME ${ARG_NAME}_test SRCS ${ARG_TESTS}
             LINK ${target} ${ARG_LINK} ${ARG_TEST_LINK})
   endif()
+endfunction()
+
+# A listed file that is not there yet fails the build of its own target, not
+# the configuration of all.
+function(mc_allow_missing)
+  foreach(file ${ARGN})
+    cmake_path(ABSOLUTE_PATH file OUTPUT_VARIABLE path)
+    if(NOT EXISTS ${path})
+      set_source_files_properties(${path} PROPERTIES GENERATED TRUE)
+    endif()
+  endforeach()
 endfunction()
 
 # mc_executable(NAME homeserver SRCS main.cc LINK matrixcore::api ...)
