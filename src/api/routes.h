@@ -1,0 +1,30 @@
+// The route tables of the api floor, one function a module.  Each is defined in
+// the .cc file that holds the module's endpoint functions.
+#pragma once
+
+#include <span>
+
+#include "matrixcore/api/router.h"
+
+namespace matrixcore::api {
+
+std::span<const Route> ServerRoutes();       // server.cc
+std::span<const Route> AccountRoutes();      // account.cc
+std::span<const Route> LoginRoutes();        // login.cc
+std::span<const Route> AdminRoutes();        // admin.cc
+std::span<const Route> DeviceRoutes();       // devices.cc
+std::span<const Route> ProfileRoutes();      // profile.cc
+std::span<const Route> AccountDataRoutes();  // account_data.cc
+std::span<const Route> FilterRoutes();       // filters.cc
+std::span<const Route> PushRuleRoutes();     // push_rules.cc
+std::span<const Route> KeyRoutes();          // keys.cc
+
+std::span<const Route> RoomRoutes();        // rooms.cc
+std::span<const Route> MembershipRoutes();  // membership.cc
+std::span<const Route> MessageRoutes();     // messages.cc
+std::span<const Route> HistoryRoutes();     // history.cc
+
+std::span<const Route> SyncRoutes();       // sync.cc
+std::span<const Route> EphemeralRoutes();  // ephemeral.cc
+
+}  // namespace matrixcore::api

@@ -1,0 +1,2 @@
+set(SRCS_core params.cc)
+set(TESTS_core)
