@@ -64,6 +64,7 @@ class Document {
 
  private:
   friend class Value;
+  friend struct ValueAccess;
   struct Rep;
   explicit Document(std::unique_ptr<Rep> rep);
   std::unique_ptr<Rep> rep_;
@@ -140,6 +141,7 @@ class Value {
 
  private:
   friend class Document;
+  friend struct ValueAccess;
   Value(const Document::Rep* rep, uint32_t node) : rep_(rep), node_(node) {}
   const Document::Rep* rep_ = nullptr;
   uint32_t node_ = 0;

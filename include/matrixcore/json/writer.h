@@ -56,9 +56,16 @@ class Writer {
   }
 
  private:
-  void Separate();
+  void BeforeValue();
+  void Begin(char bracket, bool object);
+  void End(char bracket, bool object);
+  bool InObject(bool unknown) const;
+
   std::string& out_;
   bool need_comma_ = false;
+  bool after_key_ = false;
+  uint32_t depth_ = 0;
+  uint64_t objects_ = 0;  // Which of the outermost 64 containers are objects.
 };
 
 // Appends `text` as a JSON string with its quotes: escapes only what JSON
