@@ -217,6 +217,11 @@ class RoomReader {
   Result<std::vector<std::string>> AliasesOf(RoomNid room);
 
  private:
+  // Learns the names of those numbers, or of all.
+  Status LearnNames(const RoomHead& room, StateKeyNames& names,
+                    std::span<const StateKeyNum> nums);
+  Result<std::vector<MembershipRow>> ScanMemberships(const ScanSpec& spec);
+
   Snapshot& snapshot_;
   RoomCaches& caches_;
 };

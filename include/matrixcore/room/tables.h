@@ -58,6 +58,7 @@ extern const TableSpec kEvents;
 // Names of the (type, state_key) numbers of a room.
 struct StateKeys {
   enum Column : uint32_t { kRoom, kNum, kType, kStateKey };
+  enum Index : uint32_t { kByName };
 };
 extern const TableSpec kStateKeys;
 

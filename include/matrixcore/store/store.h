@@ -24,19 +24,22 @@ using Position = int64_t;
 // Which rows a scan gives, and in which order.
 //
 // A scan walks the table's key, or the columns of an index followed by the key.
-// Rows match when their leading columns in that order equal `prefix`; the column
-// after the prefix may further be bounded by `from` and `to`.
+// Rows match when their leading columns in that order equal `prefix` (a null
+// equals a null); the column after the prefix may further be bounded by `from`
+// and `to`, which are not null, and a row with a null there lies outside every
+// bound.
 struct ScanSpec {
   const TableSpec* table = nullptr;
   // Position in table->indexes; nothing for the table's own key.
-  std::optional<uint32_t> index;
-  Row prefix;
+  std::optional<uint32_t> index = std::nullopt;
+  Row prefix = {};
   struct Bound {
-    Cell value;
+    Cell value = {};
     bool inclusive = true;
   };
-  std::optional<Bound> from;  // The lower bound, whatever the direction.
-  std::optional<Bound> to;    // The upper bound.
+  // The lower and the upper bound, whatever the direction.
+  std::optional<Bound> from = std::nullopt;
+  std::optional<Bound> to = std::nullopt;
   bool descending = false;
   size_t limit = SIZE_MAX;
 };
@@ -72,7 +75,9 @@ struct CommitInfo {
 
 // Thread-safe.  Failures: kUnavailable (disk full, read-only, closed: nothing
 // was written), kDataLoss (damaged data), kAborted (a precondition or a unique
-// index; nothing was written).
+// index; nothing was written), kFailedPrecondition (an Add that overflows),
+// kInvalidArgument and kTooLarge (what is asked does not fit the table: see
+// store/catalog.h; nothing was written).
 class Store {
  public:
   using Done = UniqueFunction<void(Result<CommitInfo>)>;

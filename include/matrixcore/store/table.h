@@ -39,9 +39,10 @@ struct TableSpec {
   std::string_view name;  // [a-z_]+, unique.
   std::vector<ColumnSpec> columns;
   uint32_t key_columns = 1;
-  std::vector<IndexSpec> indexes;
+  std::vector<IndexSpec> indexes = {};
   // The schema version that brought the table.  Columns are never removed; a
-  // column that a later version adds is listed in `added_columns`.
+  // column that a later version adds is listed in `added_columns`: in rows from
+  // before it is null or, if it is not nullable, 0 or empty.
   uint32_t since = 1;
   // Rows usually over 300 bytes: a backend may lay the table out for that.
   bool large_rows = false;
@@ -50,12 +51,12 @@ struct TableSpec {
     uint32_t column = 0;
     uint32_t since = 1;
   };
-  std::vector<AddedColumn> added_columns;
+  std::vector<AddedColumn> added_columns = {};
   struct AddedIndex {
     uint32_t index = 0;
     uint32_t since = 1;
   };
-  std::vector<AddedIndex> added_indexes;
+  std::vector<AddedIndex> added_indexes = {};
 };
 
 // Binary data in a column, apart from text.

@@ -1,0 +1,85 @@
+// The insides of RoomCaches, for the room floor only.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "matrixcore/base/lru.h"
+#include "matrixcore/base/mutex.h"
+#include "matrixcore/room/room_reader.h"
+
+namespace matrixcore {
+
+// The names of one room's (type, state_key) numbers, as far as someone asked.
+// Numbers are never given twice, so what is known stays true.  Thread-safe.
+class StateKeyNames {
+ public:
+  // 0 when the pair is not known here.
+  StateKeyNum Find(std::string_view type, std::string_view state_key) const;
+  // Null when the number is not known here.  The pointer lives as long as this.
+  const StateKey* Name(StateKeyNum num) const;
+  void Learn(StateKeyNum num, std::string_view type, std::string_view state_key);
+  // True once every number up to `last` is known.
+  bool KnowsAll(StateKeyNum last) const;
+  // The numbers in [1, last] that are not known.
+  std::vector<StateKeyNum> Unknown(StateKeyNum last) const;
+  size_t ByteSize() const;
+
+ private:
+  using NameView = std::pair<std::string_view, std::string_view>;
+  mutable Mutex mutex_;
+  std::vector<std::unique_ptr<const StateKey>> names_ MC_GUARDED_BY(mutex_);
+  absl::flat_hash_map<NameView, StateKeyNum> nums_ MC_GUARDED_BY(mutex_);
+  size_t known_ MC_GUARDED_BY(mutex_) = 0;
+  size_t bytes_ MC_GUARDED_BY(mutex_) = 0;
+};
+
+struct RoomCaches::Rep {
+  struct Key {
+    RoomNid room = 0;
+    uint32_t number = 0;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  struct KeyHash {
+    size_t operator()(const Key& key) const {
+      return absl::HashOf(key.room, key.number);
+    }
+  };
+  using StoredPtr = std::shared_ptr<const StoredEvent>;
+
+  explicit Rep(const Options& options)
+      : events(options.event_bytes),
+        states(options.state_bytes),
+        names(options.state_bytes) {}
+
+  // Keeps an event that a snapshot at `seen` gave, unless a redaction after that
+  // snapshot may have changed it.
+  void KeepEvent(RoomNid room, const StoredPtr& event, Position seen);
+
+  LruCache<Key, StoredPtr, KeyHash> events;
+  LruCache<Key, StateMapPtr, KeyHash> states;
+  LruCache<RoomNid, std::shared_ptr<StateKeyNames>> names;
+  // Snapshots older than this may still show an event that was redacted since.
+  std::atomic<Position> last_redaction{0};
+
+  std::shared_ptr<StateKeyNames> Names(RoomNid room);
+};
+
+// --- Encoding of state deltas ---
+
+struct StateDeltaEntry {
+  StateKeyNum key = 0;
+  EventIdx event = 0;  // 0 removes the key.
+};
+std::string EncodeStateDelta(const std::vector<StateDeltaEntry>& delta);
+// kDataLoss when the bytes are not pairs.
+Result<std::vector<StateDeltaEntry>> DecodeStateDelta(std::string_view bytes);
+
+}  // namespace matrixcore

@@ -1,0 +1,387 @@
+#include "matrixcore/room/room_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "matrixcore/event/types.h"
+#include "matrixcore/room/tables.h"
+#include "room/room_caches.h"
+#include "room/rows.h"
+
+namespace matrixcore {
+namespace {
+
+using tables::Aliases;
+using tables::Events;
+using tables::Memberships;
+using tables::Rooms;
+using tables::StateKeys;
+using tables::StateSnaps;
+
+// A room with more state keys than this is asked for single names instead of
+// learning all of them for one look-up.
+constexpr StateKeyNum kLearnAllNames = 2000;
+
+Cell Number(uint32_t n) { return Cell(int64_t{n}); }
+Cell Text(std::string_view text) { return Cell(std::string(text)); }
+
+Status Damaged(const RoomHead& room, std::string_view what, int64_t number) {
+  return Status(StatusCode::kDataLoss, fmt::format("room {}: {} {} is missing",
+                                                   room.room_id, what, number));
+}
+
+}  // namespace
+
+// --- Rooms ---
+
+Result<std::optional<RoomHead>> RoomReader::Head(std::string_view room_id) {
+  MC_ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      snapshot_.Scan({.table = &tables::kRooms,
+                      .index = Rooms::kByRoomId,
+                      .prefix = {Text(room_id)},
+                      .limit = 1}));
+  if (rows.empty()) return std::optional<RoomHead>();
+  MC_ASSIGN_OR_RETURN(RoomHead head, HeadFromRow(rows[0]));
+  return std::optional<RoomHead>(std::move(head));
+}
+
+Result<std::optional<RoomHead>> RoomReader::Head(RoomNid room) {
+  MC_ASSIGN_OR_RETURN(auto heads, Heads({&room, 1}));
+  return std::move(heads[0]);
+}
+
+Result<std::vector<std::optional<RoomHead>>> RoomReader::Heads(
+    std::span<const RoomNid> rooms) {
+  std::vector<Row> keys;
+  keys.reserve(rooms.size());
+  for (const RoomNid room : rooms) keys.push_back({Cell(room)});
+  MC_ASSIGN_OR_RETURN(auto rows, snapshot_.GetMany(tables::kRooms, keys));
+  std::vector<std::optional<RoomHead>> heads(rooms.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i]) continue;
+    MC_ASSIGN_OR_RETURN(heads[i], HeadFromRow(*rows[i]));
+  }
+  return heads;
+}
+
+// --- Events ---
+
+Result<std::optional<RoomReader::Located>> RoomReader::Event(
+    std::string_view event_id) {
+  MC_ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      snapshot_.Scan({.table = &tables::kEvents,
+                      .index = Events::kByEventId,
+                      .prefix = {Text(event_id)},
+                      .limit = 1}));
+  if (rows.empty()) return std::optional<Located>();
+  const RoomNid room = CellInt(rows[0][Events::kRoom]);
+  MC_ASSIGN_OR_RETURN(const std::optional<RoomHead> head, Head(room));
+  if (!head) {
+    return Status(StatusCode::kDataLoss,
+                  fmt::format("the room of event {} is missing", event_id));
+  }
+  MC_ASSIGN_OR_RETURN(StoredEvent stored,
+                      EventFromRow(std::move(rows[0]), *head->rules));
+  return std::optional<Located>(Located{room, std::move(stored)});
+}
+
+Result<std::vector<EventPtr>> RoomReader::Events(
+    const RoomHead& room, std::span<const EventIdx> idxs) {
+  MC_ASSIGN_OR_RETURN(std::vector<StoredEvent> stored, StoredEvents(room, idxs));
+  std::vector<EventPtr> events;
+  events.reserve(stored.size());
+  for (StoredEvent& event : stored) events.push_back(std::move(event.event));
+  return events;
+}
+
+Result<std::vector<StoredEvent>> RoomReader::StoredEvents(
+    const RoomHead& room, std::span<const EventIdx> idxs) {
+  std::vector<StoredEvent> events(idxs.size());
+  std::vector<Row> keys;
+  std::vector<size_t> places;
+  RoomCaches::Rep& caches = *caches_.rep_;
+  for (size_t i = 0; i < idxs.size(); ++i) {
+    if (auto cached = caches.events.Get({room.nid, idxs[i]})) {
+      events[i] = **cached;
+    } else {
+      keys.push_back({Cell(room.nid), Number(idxs[i])});
+      places.push_back(i);
+    }
+  }
+  if (keys.empty()) return events;
+  MC_ASSIGN_OR_RETURN(auto rows, snapshot_.GetMany(tables::kEvents, keys));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    StoredEvent& event = events[places[i]];
+    if (!rows[i]) return Damaged(room, "event", idxs[places[i]]);
+    MC_ASSIGN_OR_RETURN(event, EventFromRow(std::move(*rows[i]), *room.rules));
+    caches.KeepEvent(room.nid, std::make_shared<const StoredEvent>(event),
+                     position());
+  }
+  return events;
+}
+
+Result<std::vector<StoredEvent>> RoomReader::Timeline(const RoomHead& room,
+                                                      const Range& range) {
+  std::vector<StoredEvent> events;
+  ScanSpec scan{.table = &tables::kEvents,
+                .index = Events::kByPos,
+                .prefix = {Cell(room.nid)},
+                .from = ScanSpec::Bound{Cell(range.after), false},
+                .to = ScanSpec::Bound{Cell(range.until), true},
+                .descending = range.newest_first};
+  RoomCaches::Rep& caches = *caches_.rep_;
+  // Hidden events do not count towards the limit: read on until it is reached.
+  while (events.size() < range.limit) {
+    scan.limit = range.limit - events.size();
+    MC_ASSIGN_OR_RETURN(std::vector<Row> rows, snapshot_.Scan(scan));
+    const bool more = rows.size() == scan.limit && !rows.empty();
+    Position last = 0;
+    for (Row& row : rows) {
+      last = CellInt(row[Events::kPos]);
+      if (CellInt(row[Events::kFlags]) != 0) continue;
+      MC_ASSIGN_OR_RETURN(StoredEvent event,
+                          EventFromRow(std::move(row), *room.rules));
+      caches.KeepEvent(room.nid, std::make_shared<const StoredEvent>(event),
+                       position());
+      events.push_back(std::move(event));
+    }
+    if (!more) break;
+    (range.newest_first ? scan.to : scan.from) =
+        ScanSpec::Bound{Cell(last), false};
+  }
+  return events;
+}
+
+Result<StateSnap> RoomReader::StateAtPosition(const RoomHead& room,
+                                              Position pos) {
+  if (pos >= room.last_pos) return room.state;
+  MC_ASSIGN_OR_RETURN(
+      const std::vector<StoredEvent> last,
+      Timeline(room, {.until = pos, .newest_first = true, .limit = 1}));
+  return last.empty() ? StateSnap{0} : last[0].after;
+}
+
+// --- State ---
+
+Result<StateMapPtr> RoomReader::State(const RoomHead& room, StateSnap snap) {
+  static const StateMapPtr kEmpty =
+      std::make_shared<const StateMap>(std::vector<EventIdx>());
+  if (snap == 0) return kEmpty;
+  RoomCaches::Rep& caches = *caches_.rep_;
+  // Down the bases until a known state, then up again, applying deltas.
+  std::vector<std::vector<StateDeltaEntry>> deltas;
+  StateMapPtr base = kEmpty;
+  for (StateSnap at = snap; at != 0;) {
+    if (auto cached = caches.states.Get({room.nid, at})) {
+      base = *cached;
+      break;
+    }
+    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                        snapshot_.Get(tables::kStateSnaps,
+                                      {Cell(room.nid), Number(at)}));
+    if (!row) return Damaged(room, "state snapshot", at);
+    MC_ASSIGN_OR_RETURN(
+        auto delta, DecodeStateDelta(CellBlob((*row)[StateSnaps::kDelta])));
+    deltas.push_back(std::move(delta));
+    const auto next = static_cast<StateSnap>(CellInt((*row)[StateSnaps::kBase]));
+    if (next >= at) return Damaged(room, "base of state snapshot", at);
+    at = next;
+  }
+  if (deltas.empty()) return base;
+  std::vector<EventIdx> events(base->events().begin(), base->events().end());
+  for (auto delta = deltas.rbegin(); delta != deltas.rend(); ++delta) {
+    for (const StateDeltaEntry& entry : *delta) {
+      if (entry.key >= events.size()) {
+        if (entry.key > room.last_key) {
+          return Damaged(room, "state key", entry.key);
+        }
+        events.resize(entry.key + 1, 0);
+      }
+      events[entry.key] = entry.event;
+    }
+  }
+  auto state = std::make_shared<const StateMap>(std::move(events));
+  caches.states.Put({room.nid, snap}, state, state->ByteSize());
+  return StateMapPtr(std::move(state));
+}
+
+Result<StateKeyNum> RoomReader::KeyNum(const RoomHead& room,
+                                       std::string_view type,
+                                       std::string_view state_key) {
+  const std::shared_ptr<StateKeyNames> names = caches_.rep_->Names(room.nid);
+  if (const StateKeyNum num = names->Find(type, state_key)) {
+    return num <= room.last_key ? num : 0;
+  }
+  if (names->KnowsAll(room.last_key)) return StateKeyNum{0};
+  if (room.last_key <= kLearnAllNames) {
+    MC_RETURN_IF_ERROR(LearnNames(room, *names, {}));
+    const StateKeyNum num = names->Find(type, state_key);
+    return num <= room.last_key ? num : 0;
+  }
+  MC_ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      snapshot_.Scan({.table = &tables::kStateKeys,
+                      .index = StateKeys::kByName,
+                      .prefix = {Cell(room.nid), Text(type), Text(state_key)},
+                      .limit = 1}));
+  if (rows.empty()) return StateKeyNum{0};
+  const auto num = static_cast<StateKeyNum>(CellInt(rows[0][StateKeys::kNum]));
+  names->Learn(num, type, state_key);
+  return num;
+}
+
+Status RoomReader::LearnNames(const RoomHead& room, StateKeyNames& names,
+                              std::span<const StateKeyNum> nums) {
+  std::vector<Row> rows;
+  if (nums.empty()) {
+    MC_ASSIGN_OR_RETURN(rows, snapshot_.Scan({.table = &tables::kStateKeys,
+                                              .prefix = {Cell(room.nid)}}));
+  } else {
+    std::vector<Row> keys;
+    for (const StateKeyNum num : nums) {
+      keys.push_back({Cell(room.nid), Number(num)});
+    }
+    MC_ASSIGN_OR_RETURN(auto found, snapshot_.GetMany(tables::kStateKeys, keys));
+    for (size_t i = 0; i < found.size(); ++i) {
+      if (!found[i]) return Damaged(room, "state key", nums[i]);
+      rows.push_back(std::move(*found[i]));
+    }
+  }
+  for (const Row& row : rows) {
+    names.Learn(static_cast<StateKeyNum>(CellInt(row[StateKeys::kNum])),
+                CellText(row[StateKeys::kType]),
+                CellText(row[StateKeys::kStateKey]));
+  }
+  caches_.rep_->names.Put(room.nid, caches_.rep_->Names(room.nid),
+                          names.ByteSize());
+  return OkStatus();
+}
+
+Result<StateKey> RoomReader::KeyName(const RoomHead& room, StateKeyNum num) {
+  const std::shared_ptr<StateKeyNames> names = caches_.rep_->Names(room.nid);
+  if (names->Name(num) == nullptr) {
+    MC_RETURN_IF_ERROR(LearnNames(room, *names, {&num, 1}));
+  }
+  const StateKey* name = names->Name(num);
+  if (name == nullptr) return Damaged(room, "state key", num);
+  return *name;
+}
+
+Result<EventPtr> RoomReader::StateEvent(const RoomHead& room, StateSnap snap,
+                                        std::string_view type,
+                                        std::string_view state_key) {
+  MC_ASSIGN_OR_RETURN(const StateKeyNum key, KeyNum(room, type, state_key));
+  if (key == 0) return EventPtr();
+  MC_ASSIGN_OR_RETURN(const StateMapPtr state, State(room, snap));
+  const EventIdx idx = state->Find(key);
+  if (idx == 0) return EventPtr();
+  MC_ASSIGN_OR_RETURN(const std::vector<EventPtr> events,
+                      Events(room, {&idx, 1}));
+  return events[0];
+}
+
+Result<std::vector<StoredEvent>> RoomReader::StateEvents(
+    const RoomHead& room, StateSnap snap, const KeyFilter& keep) {
+  return StateDifference(room, 0, snap, keep);
+}
+
+Result<std::vector<StoredEvent>> RoomReader::StateDifference(
+    const RoomHead& room, StateSnap from, StateSnap to, const KeyFilter& keep) {
+  if (from == to) return std::vector<StoredEvent>();
+  MC_ASSIGN_OR_RETURN(const StateMapPtr before, State(room, from));
+  MC_ASSIGN_OR_RETURN(const StateMapPtr after, State(room, to));
+  std::shared_ptr<StateKeyNames> names;
+  if (keep) {
+    names = caches_.rep_->Names(room.nid);
+    if (!names->KnowsAll(room.last_key)) {
+      MC_RETURN_IF_ERROR(LearnNames(room, *names, {}));
+    }
+  }
+  std::vector<EventIdx> idxs;
+  const std::span<const EventIdx> events = after->events();
+  for (StateKeyNum key = 1; key < events.size(); ++key) {
+    if (events[key] == 0 || events[key] == before->Find(key)) continue;
+    if (keep) {
+      const StateKey* name = names->Name(key);
+      if (name == nullptr) return Damaged(room, "state key", key);
+      if (!keep(name->type, name->state_key)) continue;
+    }
+    idxs.push_back(events[key]);
+  }
+  return StoredEvents(room, idxs);
+}
+
+// --- Members ---
+
+Result<std::optional<MembershipRow>> RoomReader::MembershipOf(
+    std::string_view user_id, RoomNid room) {
+  MC_ASSIGN_OR_RETURN(
+      const std::optional<Row> row,
+      snapshot_.Get(tables::kMemberships, {Text(user_id), Cell(room)}));
+  if (!row) return std::optional<MembershipRow>();
+  return std::optional<MembershipRow>(MembershipFromRow(*row));
+}
+
+Result<std::vector<MembershipRow>> RoomReader::ScanMemberships(
+    const ScanSpec& spec) {
+  MC_ASSIGN_OR_RETURN(const std::vector<Row> rows, snapshot_.Scan(spec));
+  std::vector<MembershipRow> memberships;
+  memberships.reserve(rows.size());
+  for (const Row& row : rows) memberships.push_back(MembershipFromRow(row));
+  return memberships;
+}
+
+Result<std::vector<MembershipRow>> RoomReader::RoomsOf(std::string_view user_id) {
+  return ScanMemberships(
+      {.table = &tables::kMemberships, .prefix = {Text(user_id)}});
+}
+
+Result<std::vector<MembershipRow>> RoomReader::RoomsOfSince(
+    std::string_view user_id, Position after) {
+  return ScanMemberships({.table = &tables::kMemberships,
+                          .index = Memberships::kByPos,
+                          .prefix = {Text(user_id)},
+                          .from = ScanSpec::Bound{Cell(after), false}});
+}
+
+Result<std::vector<MembershipRow>> RoomReader::Members(RoomNid room,
+                                                       Membership membership,
+                                                       size_t limit) {
+  return ScanMemberships(
+      {.table = &tables::kMemberships,
+       .index = Memberships::kByRoom,
+       .prefix = {Cell(room), Cell(static_cast<int64_t>(membership))},
+       .limit = limit});
+}
+
+Result<Membership> RoomReader::MembershipAt(const RoomHead& room, StateSnap snap,
+                                            std::string_view user_id) {
+  MC_ASSIGN_OR_RETURN(const EventPtr event,
+                      StateEvent(room, snap, kTypeMember, user_id));
+  return event == nullptr ? Membership::kNone : matrixcore::MembershipOf(*event);
+}
+
+// --- Directory ---
+
+Result<std::optional<RoomNid>> RoomReader::AliasRoom(std::string_view alias) {
+  MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                      snapshot_.Get(tables::kAliases, {Text(alias)}));
+  if (!row) return std::optional<RoomNid>();
+  return std::optional<RoomNid>(CellInt((*row)[Aliases::kRoom]));
+}
+
+Result<std::vector<std::string>> RoomReader::AliasesOf(RoomNid room) {
+  MC_ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                      snapshot_.Scan({.table = &tables::kAliases,
+                                      .index = Aliases::kByRoom,
+                                      .prefix = {Cell(room)}}));
+  std::vector<std::string> aliases;
+  for (const Row& row : rows) aliases.emplace_back(CellText(row[Aliases::kAlias]));
+  return aliases;
+}
+
+}  // namespace matrixcore

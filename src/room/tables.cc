@@ -1,0 +1,111 @@
+#include "matrixcore/room/tables.h"
+
+namespace matrixcore::tables {
+
+using enum ColumnType;
+
+const TableSpec kRooms{
+    .name = "rooms",
+    .columns = {{"nid", kInt64},
+                {"room_id", kText},
+                {"version", kText},
+                {"creator", kText},
+                {"generation", kInt64},
+                {"extremities", kText},
+                {"depth", kInt64},
+                {"last_idx", kInt64},
+                {"last_key", kInt64},
+                {"last_snap", kInt64},
+                {"state", kInt64},
+                {"joined", kInt64},
+                {"invited", kInt64},
+                {"last_pos", kInt64},
+                {"public", kInt64}},
+    .key_columns = 1,
+    .indexes = {{"room_id", {Rooms::kRoomId}, true},
+                {"public", {Rooms::kPublic}}},
+};
+
+const TableSpec kEvents{
+    .name = "events",
+    .columns = {{"room", kInt64},
+                {"idx", kInt64},
+                {"pos", kInt64},
+                {"event_id", kText},
+                {"type", kText},
+                {"sender", kText},
+                {"state_key", kText, true},
+                {"state_before", kInt64},
+                {"state_after", kInt64},
+                {"flags", kInt64},
+                {"redacted_by", kText, true},
+                {"txn_device", kText, true},
+                {"txn_id", kText, true},
+                {"json", kText}},
+    .key_columns = 2,
+    .indexes = {{"event_id", {Events::kEventId}, true},
+                {"pos", {Events::kRoom, Events::kPos}}},
+    .large_rows = true,
+};
+
+const TableSpec kStateKeys{
+    .name = "state_keys",
+    .columns = {{"room", kInt64},
+                {"num", kInt64},
+                {"type", kText},
+                {"state_key", kText}},
+    .key_columns = 2,
+    .indexes = {{"name",
+                 {StateKeys::kRoom, StateKeys::kType, StateKeys::kStateKey},
+                 true}},
+};
+
+const TableSpec kStateSnaps{
+    .name = "state_snaps",
+    .columns = {{"room", kInt64},
+                {"snap", kInt64},
+                {"parent", kInt64},
+                {"base", kInt64},
+                {"height", kInt64},
+                {"delta", kBlob}},
+    .key_columns = 2,
+};
+
+const TableSpec kMemberships{
+    .name = "memberships",
+    .columns = {{"user_id", kText},
+                {"room", kInt64},
+                {"membership", kInt64},
+                {"idx", kInt64},
+                {"pos", kInt64},
+                {"forgotten", kInt64}},
+    .key_columns = 2,
+    .indexes = {{"room", {Memberships::kRoom, Memberships::kMembership}},
+                {"pos", {Memberships::kUser, Memberships::kPos}}},
+};
+
+const TableSpec kAliases{
+    .name = "aliases",
+    .columns = {{"alias", kText}, {"room", kInt64}, {"creator", kText}},
+    .key_columns = 1,
+    .indexes = {{"room", {Aliases::kRoom}}},
+};
+
+const TableSpec kTransactions{
+    .name = "transactions",
+    .columns = {{"user_id", kText},
+                {"device_id", kText},
+                {"scope", kText},
+                {"txn_id", kText},
+                {"result", kText},
+                {"ts", kInt64}},
+    .key_columns = 4,
+    .indexes = {{"ts", {Transactions::kTs}}},
+};
+
+std::vector<TableSpec> RoomTables() {
+  return {kRooms,       kEvents,  kStateKeys,    kStateSnaps,
+          kMemberships, kAliases, kTransactions};
+}
+
+}  // namespace matrixcore::tables
