@@ -11,10 +11,13 @@
 
 namespace matrixcore {
 
-// Thread-safe; one thread at a time uses a Writer or Reader.  Keys are
-// [A-Za-z0-9_-]{1,128}[/...]: a caller's choice, never a user's text; any other
-// key is kInvalidArgument.  Implementations must pass
-// testing/blob_conformance.h.
+// Whether `key` can name a blob: one or more parts of [A-Za-z0-9_-]{1,128}
+// joined by "/", at most 240 bytes in all.
+bool IsBlobKey(std::string_view key);
+
+// Thread-safe; one thread at a time uses a Writer or Reader.  Keys are those of
+// IsBlobKey: a caller's choice, never a user's text; any other key is
+// kInvalidArgument.  Implementations must pass testing/blob_conformance.h.
 class BlobStore {
  public:
   // A blob being written.  Destroying it before Commit leaves no trace.

@@ -27,47 +27,58 @@ using BatchRow = std::vector<BatchCell>;
 
 // Operations apply in the order in which they were added; preconditions are all
 // checked before the first of them, against the state before the batch (with
-// every earlier batch of a group commit applied).  Tables are those given to the
-// store at opening and must outlive the batch.
+// every earlier batch of a group commit applied).  Tables are those given to
+// the store at opening and must outlive the batch.
 class WriteBatch {
  public:
-  // Writes a whole row, replacing a row with the same key.
+  // Writes a whole row, replacing a row with the same key.  A different row
+  // with the same cells in a unique index makes the batch fail with kAborted;
+  // that holds for Insert and Add too, and is checked at each operation, in
+  // order.
   struct Put {
     const TableSpec* table = nullptr;
     BatchRow row;
+    friend bool operator==(const Put&, const Put&) = default;
   };
   // Writes a row; if its key exists the batch fails with kAborted.
   struct Insert {
     const TableSpec* table = nullptr;
     BatchRow row;
+    friend bool operator==(const Insert&, const Insert&) = default;
   };
   // Removes the row with that key, if there is one.
   struct Delete {
     const TableSpec* table = nullptr;
     BatchRow key;
+    friend bool operator==(const Delete&, const Delete&) = default;
   };
   // Removes all rows whose leading key columns equal `prefix`.
   struct DeletePrefix {
     const TableSpec* table = nullptr;
     BatchRow prefix;
+    friend bool operator==(const DeletePrefix&, const DeletePrefix&) = default;
   };
-  // Adds to an int64 column of an existing row (a null counts as 0); nothing
-  // happens if the row is absent.
+  // Adds to an int64 column, not of the key, of an existing row (a null counts
+  // as 0); nothing happens if the row is absent.  If the sum does not fit, the
+  // batch fails with kFailedPrecondition.
   struct Add {
     const TableSpec* table = nullptr;
     BatchRow key;
     uint32_t column = 0;
     int64_t amount = 0;
+    friend bool operator==(const Add&, const Add&) = default;
   };
   using Operation = std::variant<Put, Insert, Delete, DeletePrefix, Add>;
 
   struct RowAbsent {
     const TableSpec* table = nullptr;
     Row key;
+    friend bool operator==(const RowAbsent&, const RowAbsent&) = default;
   };
   struct RowPresent {
     const TableSpec* table = nullptr;
     Row key;
+    friend bool operator==(const RowPresent&, const RowPresent&) = default;
   };
   // The row exists and that column has that value (null equals null).
   struct ColumnEquals {
@@ -75,6 +86,7 @@ class WriteBatch {
     Row key;
     uint32_t column = 0;
     Cell value;
+    friend bool operator==(const ColumnEquals&, const ColumnEquals&) = default;
   };
   using Precondition = std::variant<RowAbsent, RowPresent, ColumnEquals>;
 
@@ -116,7 +128,11 @@ class WriteBatch {
   std::string ToString() const;
 
   // Appends everything of `other`; its positions follow those of this batch.
+  // (All preconditions of the result are checked before its first operation.)
   void Append(WriteBatch other);
+
+  // Tables are compared by identity.
+  friend bool operator==(const WriteBatch&, const WriteBatch&) = default;
 
  private:
   std::vector<Operation> operations_;
