@@ -11,6 +11,7 @@ include(GoogleTest)
 
 # mc_library(NAME event
 #            HDRS event.h ...      public headers, below include/matrixcore/NAME
+#                                  (a backend's: include/matrixcore/backends)
 #            SRCS event.cc ...
 #            TESTS event_test.cc   gtest sources, built into NAME_test
 #            DEPS json crypto      modules of ours, linked publicly
@@ -26,8 +27,19 @@ function(mc_library)
   endif()
   set(target mc_${ARG_NAME})
   set(include_dir ${PROJECT_SOURCE_DIR}/include)
-  list(TRANSFORM ARG_HDRS PREPEND ${include_dir}/matrixcore/${ARG_NAME}/
-       OUTPUT_VARIABLE hdrs)
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR
+             BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE dir)
+  set(header_dir ${ARG_NAME})
+  if(dir MATCHES "^backends/")
+    set(header_dir backends)
+  endif()
+  set(public_headers)  # as one writes them in an #include
+  foreach(header ${ARG_HDRS})
+    set(header matrixcore/${header_dir}/${header})
+    cmake_path(NORMAL_PATH header)
+    list(APPEND public_headers ${header})
+  endforeach()
+  list(TRANSFORM public_headers PREPEND ${include_dir}/ OUTPUT_VARIABLE hdrs)
   list(TRANSFORM ARG_DEPS PREPEND mc_ OUTPUT_VARIABLE deps)
   mc_allow_missing(${hdrs} ${ARG_SRCS} ${ARG_TESTS})
 
@@ -53,11 +65,10 @@ function(mc_library)
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${ARG_NAME} OUTPUT_NAME matrixcore_${ARG_NAME})
 
-  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR
-             BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE dir)
   set_property(GLOBAL APPEND PROPERTY MC_MODULES ${ARG_NAME})
   set_property(GLOBAL PROPERTY MC_DIR_${ARG_NAME} "${dir}")
-  foreach(part HDRS SRCS TESTS DEPS LINK)
+  set_property(GLOBAL PROPERTY MC_HDRS_${ARG_NAME} "${public_headers}")
+  foreach(part SRCS TESTS DEPS)
     set_property(GLOBAL PROPERTY MC_${part}_${ARG_NAME} "${ARG_${part}}")
   endforeach()
 
@@ -144,7 +155,7 @@ function(mc_write_module_list file)
   foreach(module ${modules})
     get_property(dir GLOBAL PROPERTY MC_DIR_${module})
     set(entry "  \"${module}\": {\"dir\": \"${dir}\"")
-    foreach(part HDRS SRCS TESTS DEPS LINK)
+    foreach(part HDRS SRCS TESTS DEPS)
       get_property(items GLOBAL PROPERTY MC_${part}_${module})
       list(TRANSFORM items REPLACE "(.+)" "\"\\1\"")
       list(JOIN items ", " items)
