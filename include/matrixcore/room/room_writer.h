@@ -25,6 +25,7 @@
 #include "matrixcore/base/function.h"
 #include "matrixcore/base/log.h"
 #include "matrixcore/base/metrics.h"
+#include "matrixcore/base/random.h"
 #include "matrixcore/base/status.h"
 #include "matrixcore/coord/coordinator.h"
 #include "matrixcore/crypto/ed25519.h"
@@ -212,6 +213,11 @@ class RoomWriter {
     RoomRequest::Answer answer;
   };
   Result<Created> CreateAndWait(CreateRoomRequest request);
+
+  // Brings the room and its JoinedUsers into memory, for someone who publishes to
+  // its members without writing an event.
+  void EnsureLoaded(const std::string& room_id,
+                    UniqueFunction<void(Status)> done);
 
   // Refuses new requests, returns when all queued ones are answered.
   void Drain();

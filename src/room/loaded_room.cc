@@ -1,0 +1,83 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "matrixcore/room/tables.h"
+#include "room/room_work.h"
+
+namespace matrixcore {
+namespace {
+
+using tables::StateSnaps;
+
+// Entries of `newer` replace those of `older`; the result is sorted by key.
+std::vector<StateDeltaEntry> Merge(const std::vector<StateDeltaEntry>& older,
+                                   const std::vector<StateDeltaEntry>& newer) {
+  std::vector<StateDeltaEntry> merged;
+  merged.reserve(older.size() + newer.size());
+  auto a = older.begin();
+  auto b = newer.begin();
+  while (a != older.end() || b != newer.end()) {
+    if (b == newer.end() || (a != older.end() && a->key < b->key)) {
+      merged.push_back(*a++);
+      continue;
+    }
+    if (a != older.end() && a->key == b->key) ++a;
+    merged.push_back(*b++);
+  }
+  return merged;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LoadedRoom>> LoadedRoom::Load(RoomReader& reader,
+                                                     RoomHead head) {
+  auto room = std::make_unique<LoadedRoom>();
+  MC_ASSIGN_OR_RETURN(const StateMapPtr state, reader.State(head, head.state));
+  room->current.assign(state->events().begin(), state->events().end());
+  for (StateSnap at = head.state; at != 0;) {
+    MC_ASSIGN_OR_RETURN(
+        const std::optional<Row> row,
+        reader.snapshot().Get(tables::kStateSnaps,
+                              {Cell(head.nid), Cell(int64_t{at})}));
+    if (!row) {
+      return Status(StatusCode::kDataLoss,
+                    fmt::format("room {}: state snapshot {} is missing",
+                                head.room_id, at));
+    }
+    Link link;
+    link.snap = at;
+    link.height = static_cast<uint32_t>(CellInt((*row)[StateSnaps::kHeight]));
+    MC_ASSIGN_OR_RETURN(
+        link.delta, DecodeStateDelta(CellBlob((*row)[StateSnaps::kDelta])));
+    room->lineage.push_back(std::move(link));
+    at = static_cast<StateSnap>(CellInt((*row)[StateSnaps::kBase]));
+  }
+  std::reverse(room->lineage.begin(), room->lineage.end());
+  room->committed = head;
+  room->head = std::move(head);
+  return room;
+}
+
+LoadedRoom::NewSnap LoadedRoom::PushState(const StateDeltaEntry& change) {
+  NewSnap made;
+  made.parent = head.state;
+  made.snap = ++head.last_snap;
+  made.height = lineage.empty() ? 1 : lineage.back().height + 1;
+  const uint32_t base_height = made.height & (made.height - 1);
+  // Newest first: what is nearer to the new state wins.
+  std::vector<StateDeltaEntry> delta = {change};
+  while (!lineage.empty() && lineage.back().height > base_height) {
+    delta = Merge(lineage.back().delta, delta);
+    lineage.pop_back();
+  }
+  made.base = lineage.empty() ? 0 : lineage.back().snap;
+  made.delta = EncodeStateDelta(delta);
+  lineage.push_back({made.snap, made.height, std::move(delta)});
+  head.state = made.snap;
+  if (change.key >= current.size()) current.resize(change.key + 1, 0);
+  current[change.key] = change.event;
+  return made;
+}
+
+}  // namespace matrixcore

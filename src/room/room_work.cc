@@ -1,0 +1,475 @@
+#include "room/room_work.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "matrixcore/event/redaction.h"
+#include "matrixcore/event/signing.h"
+#include "matrixcore/event/types.h"
+#include "matrixcore/event/views.h"
+#include "matrixcore/id/identifiers.h"
+#include "matrixcore/room/tables.h"
+#include "room/rows.h"
+
+namespace matrixcore {
+namespace {
+
+constexpr size_t kOpaqueIdLength = 18;
+
+std::vector<std::string> TransactionOf(const RoomRequest& request) {
+  return {request.user_id, request.txn->device_id, request.txn->scope,
+          request.txn->txn_id};
+}
+
+Result<Sha256Digest> HashOf(const Event& event) {
+  MC_ASSIGN_OR_RETURN(const json::Document document, event.Document());
+  return ReferenceHash(document.root(), event.rules());
+}
+
+}  // namespace
+
+// The events of one request until all of them are known to be good.
+struct RoomWork::Draft {
+  RoomHead head;  // As it becomes.
+  std::vector<NewEvent> events;
+  std::map<StateKey, StateKeyNum> new_keys;
+  absl::flat_hash_map<StateKeyNum, size_t> state;  // Into `events`.
+  struct Redaction {
+    StoredEvent target;
+    std::string by;
+    std::optional<size_t> own;  // The target is one of `events` of this request.
+  };
+  std::vector<Redaction> redactions;
+};
+
+// The room with the drafts of the running request on top.
+class RoomWork::View : public RoomView {
+ public:
+  View(RoomWork& work, Draft& draft) : work_(work), draft_(draft) {}
+
+  const std::string& room_id() const override { return draft_.head.room_id; }
+  const RoomVersionRules& rules() const override { return *draft_.head.rules; }
+
+  const Event* Find(std::string_view type,
+                    std::string_view state_key) const override {
+    Result<const Event*> found = Lookup(type, state_key);
+    if (found.ok()) return *found;
+    if (failure_.ok()) failure_ = found.status();
+    return nullptr;
+  }
+
+  Membership MembershipOf(std::string_view user_id) const override {
+    const Event* event = Find(kTypeMember, user_id);
+    return event == nullptr ? Membership::kNone
+                            : matrixcore::MembershipOf(*event);
+  }
+
+  std::optional<std::string> FindJoinedLocal(
+      const std::function<bool(std::string_view)>& wanted) const override {
+    std::vector<std::string> users;
+    work_.env_.joined.ForEach(draft_.head.nid, [&](std::string_view user) {
+      users.emplace_back(user);
+    });
+    std::sort(users.begin(), users.end());
+    for (std::string& user : users) {
+      if (wanted(user) && MembershipOf(user) == Membership::kJoin) {
+        return std::move(user);
+      }
+    }
+    return std::nullopt;
+  }
+
+  Result<std::optional<StoredEvent>> FindEvent(
+      std::string_view event_id) const override {
+    for (const auto* list : {&draft_.events, &work_.events_}) {
+      for (const NewEvent& added : *list) {
+        if (added.stored.event->event_id() == event_id) {
+          return std::optional<StoredEvent>(added.stored);
+        }
+      }
+    }
+    if (draft_.head.nid == 0) return std::optional<StoredEvent>();
+    MC_ASSIGN_OR_RETURN(RoomReader * reader, work_.Reader());
+    MC_ASSIGN_OR_RETURN(std::optional<RoomReader::Located> found,
+                        reader->Event(event_id));
+    if (!found || found->room != draft_.head.nid) {
+      return std::optional<StoredEvent>();
+    }
+    return std::optional<StoredEvent>(std::move(found->stored));
+  }
+
+  // The first failure of a look-up.
+  const Status& failure() const { return failure_; }
+
+ private:
+  Result<const Event*> Lookup(std::string_view type,
+                              std::string_view state_key) const {
+    StateKeyNum key = 0;
+    if (!draft_.new_keys.empty()) {
+      const auto it = draft_.new_keys.find(
+          StateKey{std::string(type), std::string(state_key)});
+      if (it != draft_.new_keys.end()) key = it->second;
+    }
+    if (key == 0) {
+      MC_ASSIGN_OR_RETURN(key, work_.FindKey(type, state_key));
+    }
+    if (key == 0) return nullptr;
+    const auto added = draft_.state.find(key);
+    if (added != draft_.state.end()) {
+      return draft_.events[added->second].stored.event.get();
+    }
+    const auto& current = work_.room_.current;
+    if (key >= current.size() || current[key] == 0) return nullptr;
+    return work_.LoadEvent(current[key]);
+  }
+
+  RoomWork& work_;
+  Draft& draft_;
+  mutable Status failure_;
+};
+
+RoomWork::RoomWork(const Env& env, LoadedRoom& room) : env_(env), room_(room) {}
+RoomWork::~RoomWork() = default;
+
+Result<RoomReader*> RoomWork::Reader() {
+  if (reader_ == nullptr) {
+    MC_ASSIGN_OR_RETURN(snapshot_, env_.store.NewSnapshot());
+    reader_ = std::make_unique<RoomReader>(*snapshot_, env_.caches);
+  }
+  return reader_.get();
+}
+
+Result<const Event*> RoomWork::LoadEvent(EventIdx idx) {
+  EventPtr& hot = room_.hot[idx];
+  if (hot == nullptr) {
+    MC_ASSIGN_OR_RETURN(RoomReader * reader, Reader());
+    MC_ASSIGN_OR_RETURN(std::vector<EventPtr> events,
+                        reader->Events(room_.head, {&idx, 1}));
+    room_.hot[idx] = std::move(events[0]);
+    return room_.hot[idx].get();
+  }
+  return hot.get();
+}
+
+Result<StateKeyNum> RoomWork::FindKey(std::string_view type,
+                                      std::string_view state_key) {
+  if (!room_.new_keys.empty()) {
+    const auto it = room_.new_keys.find(
+        StateKey{std::string(type), std::string(state_key)});
+    if (it != room_.new_keys.end()) return it->second;
+  }
+  if (room_.committed.last_key == 0) return StateKeyNum{0};
+  MC_ASSIGN_OR_RETURN(RoomReader * reader, Reader());
+  return reader->KeyNum(room_.committed, type, state_key);
+}
+
+Result<const Event*> RoomWork::CurrentEvent(std::string_view type,
+                                            std::string_view state_key) {
+  MC_ASSIGN_OR_RETURN(const StateKeyNum key, FindKey(type, state_key));
+  if (key == 0 || key >= room_.current.size() || room_.current[key] == 0) {
+    return nullptr;
+  }
+  return LoadEvent(room_.current[key]);
+}
+
+Status RoomWork::LoadTransactions(const std::vector<RoomRequest*>& requests) {
+  std::vector<Row> keys;
+  std::vector<const RoomRequest*> asked;
+  for (const RoomRequest* request : requests) {
+    if (!request->txn) continue;
+    Row key;
+    for (std::string& part : TransactionOf(*request)) key.emplace_back(std::move(part));
+    keys.push_back(std::move(key));
+    asked.push_back(request);
+  }
+  if (keys.empty()) return OkStatus();
+  MC_ASSIGN_OR_RETURN(RoomReader * reader, Reader());
+  MC_ASSIGN_OR_RETURN(const auto rows, reader->snapshot().GetMany(
+                                           tables::kTransactions, keys));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i]) continue;
+    transactions_[TransactionOf(*asked[i])] =
+        CellText((*rows[i])[tables::Transactions::kResult]);
+  }
+  return OkStatus();
+}
+
+Result<RoomWork::Outcome> RoomWork::Process(const RoomRequest& request) {
+  if (request.txn) {
+    const auto earlier = transactions_.find(TransactionOf(request));
+    if (earlier != transactions_.end()) {
+      return Outcome{.existing = earlier->second, .repeated = true};
+    }
+  }
+  Draft draft;
+  draft.head = room_.head;
+  View view(*this, draft);
+  Result<RoomChange> change = request.prepare(view);
+  if (!view.failure().ok()) return view.failure();
+  if (!change.ok()) return std::move(change).status();
+  Outcome outcome{.first = events_.size(),
+                  .count = change->drafts.size(),
+                  .existing = change->existing_event_id};
+  for (const EventDraft& event : change->drafts) {
+    MC_RETURN_IF_ERROR(AddDraft(event, view, draft));
+  }
+  Apply(std::move(draft), &request);
+  if (request.txn) {
+    const std::string& result =
+        outcome.count == 0 ? outcome.existing
+                           : events_[outcome.first].stored.event->event_id();
+    transactions_[TransactionOf(request)] = result;
+    const TransactionKey& txn = *request.txn;
+    batch_.PutRow(tables::kTransactions,
+                  {request.user_id, txn.device_id, txn.scope, txn.txn_id, result,
+                   env_.clock.Now().ms});
+  }
+  if (change->also && outcome.count > 0) {
+    change->also(batch_, events_[outcome.first].pos);
+  }
+  return outcome;
+}
+
+Result<RoomWork::Outcome> RoomWork::ProcessCreate(
+    const CreateRoomRequest& request) {
+  new_room_ = batch_.NewPosition();
+  room_.head.rules = request.rules;
+  room_.head.room_id = request.room_id;
+  room_.head.creator = request.creator;
+  room_.head.listed = request.listed;
+  Draft draft;
+  draft.head = room_.head;
+  View view(*this, draft);
+  for (const EventDraft& event : request.drafts) {
+    MC_RETURN_IF_ERROR(AddDraft(event, view, draft));
+  }
+  const size_t count = draft.events.size();
+  Apply(std::move(draft), nullptr);
+  if (request.also) request.also(batch_, *new_room_);
+  return Outcome{.first = 0, .count = count};
+}
+
+Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
+  const RoomVersionRules& rules = *work.head.rules;
+  MC_ASSIGN_OR_RETURN(const json::Document content,
+                      json::Document::ParseView(draft.content));
+  std::vector<AuthEvent> auth_events;
+  EventPlace place;
+  place.room_id = work.head.room_id;
+  place.prev_events = work.head.extremities;
+  place.depth = std::min(work.head.depth + 1, rules.max_depth);
+  place.now = env_.clock.Now();
+  const bool is_create = work.head.last_idx == 0;
+  if (!is_create) {
+    std::optional<std::string_view> state_key;
+    if (draft.state_key) state_key = *draft.state_key;
+    for (const StateKey& key : AuthStateKeys(draft.type, draft.sender, state_key,
+                                             content.root(), rules)) {
+      const Event* event = view.Find(key.type, key.state_key);
+      if (event == nullptr) continue;
+      place.auth_events.push_back(event->event_id());
+      auth_events.push_back({event, false});
+    }
+  }
+  MC_RETURN_IF_ERROR(view.failure());
+  std::string opaque_id;
+  if (rules.event_id_format == EventIdFormat::kServerGiven) {
+    opaque_id = env_.random.AlphaNumeric(kOpaqueIdLength);
+    MC_RETURN_IF_ERROR(AddReferenceHashes(view, auth_events, place));
+  }
+  MC_ASSIGN_OR_RETURN(EventPtr event,
+                      BuildEvent(draft, place, env_.server_name, env_.key, rules,
+                                 opaque_id));
+  if (is_create && work.head.room_id.empty()) {
+    work.head.room_id = event->room_id();
+  }
+  MC_RETURN_IF_ERROR(Authorise(*event, auth_events, view));
+  if (event->type() == kTypeRedaction) {
+    MC_RETURN_IF_ERROR(FindRedactionTarget(*event, work));
+  }
+
+  if (event->is_state() && event->type() == kTypeMember) {
+    const std::string_view user = *event->state_key();
+    const Membership before = view.MembershipOf(user);
+    MC_RETURN_IF_ERROR(view.failure());
+    const Membership after = MembershipOf(*event);
+    work.head.joined += (after == Membership::kJoin) - (before == Membership::kJoin);
+    work.head.invited +=
+        (after == Membership::kInvite) - (before == Membership::kInvite);
+  }
+  NewEvent added;
+  added.stored.event = std::move(event);
+  added.stored.idx = ++work.head.last_idx;
+  const Event& made = *added.stored.event;
+  if (made.is_state()) {
+    StateKey key{std::string(made.type()), std::string(*made.state_key())};
+    MC_ASSIGN_OR_RETURN(StateKeyNum num, FindKey(key.type, key.state_key));
+    if (num == 0) {
+      StateKeyNum& given = work.new_keys[std::move(key)];
+      if (given == 0) given = ++work.head.last_key;
+      num = given;
+    }
+    work.state[num] = work.events.size();
+  }
+  work.head.depth = made.depth();
+  work.head.extremities = {made.event_id()};
+  work.events.push_back(std::move(added));
+  return OkStatus();
+}
+
+// Room versions 1 and 2 name an event with its reference hash.
+Status RoomWork::AddReferenceHashes(const View& view,
+                                    const std::vector<AuthEvent>& auth_events,
+                                    EventPlace& place) {
+  for (const std::string& id : place.prev_events) {
+    MC_ASSIGN_OR_RETURN(const std::optional<StoredEvent> event,
+                        view.FindEvent(id));
+    if (!event) {
+      return Status(StatusCode::kDataLoss,
+                    fmt::format("the forward extremity {} is missing", id));
+    }
+    MC_ASSIGN_OR_RETURN(const Sha256Digest hash, HashOf(*event->event));
+    place.prev_hashes.push_back(hash);
+  }
+  for (const AuthEvent& auth : auth_events) {
+    MC_ASSIGN_OR_RETURN(const Sha256Digest hash, HashOf(*auth.event));
+    place.auth_hashes.push_back(hash);
+  }
+  return OkStatus();
+}
+
+Status RoomWork::Authorise(const Event& event,
+                           const std::vector<AuthEvent>& auth_events,
+                           const View& view) {
+  const Event* create =
+      event.type() == kTypeCreate ? nullptr : view.Find(kTypeCreate, "");
+  Verdict verdict = CheckAuthEvents(event, auth_events, create);
+  if (verdict.allowed() && event.type() != kTypeCreate) {
+    verdict = CheckStateAuth(event, view);
+  }
+  MC_RETURN_IF_ERROR(view.failure());
+  if (verdict.allowed()) return OkStatus();
+  return Status(StatusCode::kPermissionDenied, "M_FORBIDDEN",
+                fmt::format("{} ({})", verdict.detail, RuleName(verdict.rule)));
+}
+
+// Finds the event that a redaction strips, if it is here and the redaction counts
+// (spec: room version 3, "Handling redactions").
+Status RoomWork::FindRedactionTarget(const Event& event, Draft& work) {
+  const std::string_view target_id = event.redacts();
+  if (target_id.empty()) return OkStatus();
+  View view(*this, work);
+  MC_ASSIGN_OR_RETURN(std::optional<StoredEvent> target,
+                      view.FindEvent(target_id));
+  if (!target) return OkStatus();
+  if (!work.head.rules->redaction_event_rule) {
+    const PowerLevels levels(view.Find(kTypeCreate, ""),
+                             view.Find(kTypePowerLevels, ""));
+    MC_RETURN_IF_ERROR(view.failure());
+    if (levels.User(event.sender()) < levels.ToRedact() &&
+        DomainOf(event.sender()) != DomainOf(target->event->sender())) {
+      return OkStatus();
+    }
+  }
+  if (!target->redacted_by.empty()) return OkStatus();
+  Draft::Redaction redaction;
+  for (size_t i = 0; i < work.events.size(); ++i) {
+    if (work.events[i].stored.idx == target->idx) redaction.own = i;
+  }
+  redaction.target = std::move(*target);
+  redaction.by = event.event_id();
+  MC_ASSIGN_OR_RETURN(redaction.target.event,
+                      RedactEvent(*redaction.target.event));
+  redaction.target.redacted_by = redaction.by;
+  work.redactions.push_back(std::move(redaction));
+  return OkStatus();
+}
+
+BatchCell RoomWork::RoomCell() const {
+  return new_room_ ? BatchCell(*new_room_) : BatchCell(room_.head.nid);
+}
+
+// Makes the request's events part of the room and of the batch.
+void RoomWork::Apply(Draft&& work, const RoomRequest* request) {
+  const StateSnap state = room_.head.state;
+  const StateSnap last_snap = room_.head.last_snap;
+  room_.head = std::move(work.head);
+  room_.head.state = state;
+  room_.head.last_snap = last_snap;
+  for (const auto& [key, num] : work.new_keys) {
+    batch_.PutRow(tables::kStateKeys,
+                  {RoomCell(), int64_t{num}, key.type, key.state_key});
+    room_.new_keys.emplace(key, num);
+  }
+  for (NewEvent& added : work.events) {
+    added.pos = batch_.NewPosition();
+    if (request != nullptr && request->txn) {
+      added.stored.txn_device = request->txn->device_id;
+      added.stored.txn_id = request->txn->txn_id;
+    }
+    added.stored.before = room_.head.state;
+    if (added.stored.event->is_state()) ApplyState(added);
+    added.stored.after = room_.head.state;
+    batch_.PutRow(tables::kEvents,
+                  RowFromEvent(added.stored, RoomCell(), added.pos));
+    events_.push_back(added);
+  }
+  ApplyRedaction(work);
+}
+
+void RoomWork::ApplyState(NewEvent& added) {
+  const EventPtr& event = added.stored.event;
+  const StateKey key{std::string(event->type()), std::string(*event->state_key())};
+  // The look-up cannot fail: AddDraft made it before.
+  const StateKeyNum num = FindKey(key.type, key.state_key).value();
+  const LoadedRoom::NewSnap snap = room_.PushState({num, added.stored.idx});
+  batch_.PutRow(tables::kStateSnaps,
+                {RoomCell(), int64_t{snap.snap}, int64_t{snap.parent},
+                 int64_t{snap.base}, int64_t{snap.height}, Blob{snap.delta}});
+  room_.hot[added.stored.idx] = event;
+  if (key.type != kTypeMember) return;
+  const Membership membership = MembershipOf(*event);
+  batch_.PutRow(tables::kMemberships,
+                {key.state_key, RoomCell(), static_cast<int64_t>(membership),
+                 int64_t{added.stored.idx}, added.pos, int64_t{0}});
+  members_.push_back({.user_id = key.state_key,
+                      .local = DomainOf(key.state_key) == env_.server_name,
+                      .joined = membership == Membership::kJoin});
+}
+
+void RoomWork::ApplyRedaction(Draft& work) {
+  for (Draft::Redaction& redaction : work.redactions) {
+    StoredEvent& target = redaction.target;
+    BatchCell pos = target.pos;
+    // The target may still be part of this batch.
+    for (NewEvent& added : events_) {
+      if (added.stored.idx != target.idx) continue;
+      target.before = added.stored.before;
+      target.after = added.stored.after;
+      added.stored = target;
+      pos = added.pos;
+    }
+    batch_.PutRow(tables::kEvents, RowFromEvent(target, RoomCell(), pos));
+    redacted_.push_back(target.idx);
+    const auto hot = room_.hot.find(target.idx);
+    if (hot != room_.hot.end()) hot->second = target.event;
+  }
+}
+
+WriteBatch RoomWork::Finish() {
+  if (!events_.empty()) {
+    ++room_.head.generation;
+    batch_.PutRow(tables::kRooms,
+                  RowFromHead(room_.head, RoomCell(), events_.back().pos));
+  }
+  if (new_room_) return std::move(batch_);
+  batch_.Require(WriteBatch::ColumnEquals{&tables::kRooms,
+                                          {Cell(room_.head.nid)},
+                                          tables::Rooms::kGeneration,
+                                          Cell(room_.committed.generation)});
+  return std::move(batch_);
+}
+
+}  // namespace matrixcore

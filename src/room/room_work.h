@@ -1,0 +1,137 @@
+// What the RoomWriter keeps of a room between commits, and the work of putting
+// requests into one batch.  For the room floor only.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "matrixcore/room/room_writer.h"
+#include "room/room_caches.h"
+
+namespace matrixcore {
+
+// One room in the writer's memory.  Only the holder of the room's lease touches
+// it.  After a failed commit it is thrown away and loaded again.
+struct LoadedRoom {
+  // A link of the base chain of the current state (see tables::StateSnaps).
+  struct Link {
+    StateSnap snap = 0;
+    uint32_t height = 0;
+    std::vector<StateDeltaEntry> delta;
+  };
+
+  RoomHead head;                       // With everything in the open batch.
+  RoomHead committed;                  // What the store has.
+  std::vector<EventIdx> current;       // The current state, by key number.
+  std::vector<Link> lineage;           // Oldest first; ends at head.state.
+  // Numbers given in the open batch.
+  std::map<StateKey, StateKeyNum> new_keys;
+  // Events that a view handed out as pointers, by number.
+  absl::flat_hash_map<EventIdx, EventPtr> hot;
+
+  static Result<std::unique_ptr<LoadedRoom>> Load(RoomReader& reader,
+                                                  RoomHead head);
+  // Makes `changes` the next state; gives the row of its snapshot: height, base
+  // and delta.
+  struct NewSnap {
+    StateSnap snap = 0;
+    StateSnap parent = 0;
+    StateSnap base = 0;
+    uint32_t height = 0;
+    std::string delta;
+  };
+  NewSnap PushState(const StateDeltaEntry& change);
+};
+
+// Builds one batch for one room.
+class RoomWork {
+ public:
+  struct Env {
+    Store& store;
+    RoomCaches& caches;
+    const JoinedUsers& joined;
+    const Clock& clock;
+    Random& random;
+    const SigningKey& key;
+    const std::string& server_name;
+  };
+
+  // `room` outlives the work.
+  RoomWork(const Env& env, LoadedRoom& room);
+  ~RoomWork();
+
+  // Reads the answers of earlier transactions, for all requests at once.
+  Status LoadTransactions(const std::vector<RoomRequest*>& requests);
+
+  // What became of a request: events of the batch by their place in it, or an
+  // event that was there before.
+  struct Outcome {
+    size_t first = 0;
+    size_t count = 0;
+    std::string existing = {};  // An event id; then count is 0.
+    bool repeated = false;
+  };
+  // On failure the batch and the room are as before.
+  Result<Outcome> Process(const RoomRequest& request);
+  Result<Outcome> ProcessCreate(const CreateRoomRequest& request);
+
+  bool empty() const { return events_.empty(); }
+
+  struct NewEvent {
+    StoredEvent stored;
+    PositionRef pos;
+  };
+  const std::vector<NewEvent>& events() const { return events_; }
+  struct MemberChange {
+    std::string user_id;
+    bool local = false;
+    bool joined = false;
+  };
+  const std::vector<MemberChange>& member_changes() const { return members_; }
+  const std::vector<EventIdx>& redacted() const { return redacted_; }
+  // The stand-in for the number of a room that is being created.
+  std::optional<PositionRef> new_room() const { return new_room_; }
+
+  // Completes the batch with the room's head.
+  WriteBatch Finish();
+
+ private:
+  class View;
+  struct Draft;
+
+  Result<RoomReader*> Reader();
+  Result<const Event*> LoadEvent(EventIdx idx);
+  Result<StateKeyNum> FindKey(std::string_view type, std::string_view state_key);
+  Result<const Event*> CurrentEvent(std::string_view type,
+                                    std::string_view state_key);
+  Status AddDraft(const EventDraft& draft, View& view, Draft& work);
+  Status AddReferenceHashes(const View& view,
+                            const std::vector<AuthEvent>& auth_events,
+                            EventPlace& place);
+  Status Authorise(const Event& event, const std::vector<AuthEvent>& auth_events,
+                   const View& view);
+  Status FindRedactionTarget(const Event& event, Draft& work);
+  void Apply(Draft&& work, const RoomRequest* request);
+  void ApplyState(NewEvent& added);
+  void ApplyRedaction(Draft& work);
+  BatchCell RoomCell() const;
+
+  const Env env_;
+  LoadedRoom& room_;
+  WriteBatch batch_;
+  std::optional<PositionRef> new_room_;
+  std::unique_ptr<Snapshot> snapshot_;
+  std::unique_ptr<RoomReader> reader_;
+  std::vector<NewEvent> events_;
+  std::vector<MemberChange> members_;
+  std::vector<EventIdx> redacted_;
+  // Event id by (user, device, scope, transaction id).
+  std::map<std::vector<std::string>, std::string> transactions_;
+};
+
+}  // namespace matrixcore

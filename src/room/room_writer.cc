@@ -1,0 +1,489 @@
+#include "matrixcore/room/room_writer.h"
+
+#include <absl/container/flat_hash_map.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <future>
+#include <utility>
+
+#include "matrixcore/base/bytes.h"
+#include "matrixcore/base/mutex.h"
+#include "matrixcore/event/types.h"
+#include "matrixcore/id/identifiers.h"
+#include "room/room_work.h"
+
+namespace matrixcore {
+namespace {
+
+// A lost race is retried this often before the request fails.
+constexpr int kMaxAttempts = 5;
+// How long to wait for another process to let go of a room.
+constexpr Duration kLeaseWait = seconds(10);
+// State events kept at hand for a room between batches.
+constexpr size_t kMaxHotEvents = 256;
+
+Status ShuttingDown() {
+  return Status(StatusCode::kUnavailable, "The server is shutting down.");
+}
+
+RoomRequest::Answer MakeAnswer(const std::vector<RoomWork::NewEvent>& events,
+                               const RoomWork::Outcome& outcome,
+                               const CommitInfo& info) {
+  RoomRequest::Answer answer;
+  answer.position = info.last;
+  answer.repeated = outcome.repeated;
+  if (!outcome.existing.empty()) answer.event_ids.push_back(outcome.existing);
+  for (size_t i = outcome.first; i < outcome.first + outcome.count; ++i) {
+    const StoredEvent& stored = events[i].stored;
+    answer.event_ids.push_back(stored.event->event_id());
+    answer.events.push_back({stored.event, stored.pos, stored.idx});
+  }
+  return answer;
+}
+
+}  // namespace
+
+struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
+  // The queue of one room, and whoever works on it.
+  struct Actor {
+    std::string room_id;
+    std::deque<RoomRequest> queue MC_GUARDED_BY(mutex);
+    bool running MC_GUARDED_BY(mutex) = false;
+    uint64_t used MC_GUARDED_BY(mutex) = 0;
+    Mutex mutex;
+
+    // For the one who set `running` only.
+    std::unique_ptr<LoadedRoom> room;
+    std::unique_ptr<Coordinator::Lease> lease;
+    int attempts = 0;
+  };
+  using ActorPtr = std::shared_ptr<Actor>;
+
+  // A batch on its way through the store.
+  struct InFlight {
+    ActorPtr actor;
+    std::vector<RoomRequest> requests;
+    std::vector<RoomWork::Outcome> outcomes;
+    std::vector<RoomWork::NewEvent> events;
+    std::vector<RoomWork::MemberChange> members;
+    std::vector<EventIdx> redacted;
+  };
+
+  Rep(const Options& o, const Deps& d)
+      : options(o),
+        deps(d),
+        batch_size(d.metrics.GetHistogram(
+            "matrixcore_room_batch_requests",
+            "Requests that one commit to a room carried",
+            {1, 2, 4, 8, 16, 32, 64, 128})),
+        events_total(d.metrics.GetCounter("matrixcore_room_events_total",
+                                          "Events added to rooms")),
+        conflicts(d.metrics.GetCounter(
+            "matrixcore_room_conflicts_total",
+            "Commits to a room that lost a race and were tried again")) {}
+
+  RoomWork::Env Env() {
+    return {deps.store,  deps.caches,      deps.joined,        deps.clock,
+            deps.random, deps.signing_key, options.server_name};
+  }
+
+  ActorPtr FindActor(const std::string& room_id) MC_REQUIRES(mutex);
+  void TrimActors(const Actor* keep) MC_REQUIRES(mutex);
+  void Send(RoomRequest request);
+  void Drain(const ActorPtr& actor);
+  Status Prepare(Actor& actor);
+  void Work(const ActorPtr& actor, std::vector<RoomRequest> requests);
+  void OnCommitted(const std::shared_ptr<InFlight>& flight,
+                   Result<CommitInfo> result);
+  void OnConflict(const std::shared_ptr<InFlight>& flight);
+  void Publish(InFlight& flight, const RoomHead& head, const CommitInfo& info);
+  void AnswerAll(InFlight& flight, const CommitInfo& info);
+  void Continue(const ActorPtr& actor);
+  void FailAll(const ActorPtr& actor, const Status& status);
+  void Create(CreateRoomRequest request);
+  void End();
+
+  const Options options;
+  const Deps deps;
+  Histogram& batch_size;
+  Counter& events_total;
+  Counter& conflicts;
+
+  Mutex mutex;
+  CondVar idle;
+  absl::flat_hash_map<std::string, ActorPtr, StringHash, StringEq> actors
+      MC_GUARDED_BY(mutex);
+  uint64_t uses MC_GUARDED_BY(mutex) = 0;
+  size_t active MC_GUARDED_BY(mutex) = 0;  // Requests without an answer.
+  bool closing MC_GUARDED_BY(mutex) = false;
+};
+
+// --- Queueing ---
+
+void RoomWriter::Rep::Send(RoomRequest request) {
+  ActorPtr actor;
+  bool start = false;
+  Status refused;
+  {
+    MutexLock lock(mutex);
+    if (closing) {
+      refused = ShuttingDown();
+    } else {
+      actor = FindActor(request.room_id);
+      MutexLock actor_lock(actor->mutex);
+      if (actor->queue.size() >= options.max_queued_per_room) {
+        refused = Status(StatusCode::kResourceExhausted, "M_LIMIT_EXCEEDED",
+                         "Too many requests wait for this room.");
+      } else {
+        ++active;
+        actor->queue.push_back(std::move(request));
+        start = !std::exchange(actor->running, true);
+      }
+    }
+  }
+  if (!refused.ok()) return request.done(std::move(refused));
+  if (start) Drain(actor);
+}
+
+RoomWriter::Rep::ActorPtr RoomWriter::Rep::FindActor(const std::string& room_id) {
+  ActorPtr& actor = actors[room_id];
+  if (actor == nullptr) {
+    actor = std::make_shared<Actor>();
+    actor->room_id = room_id;
+    if (actors.size() > options.max_idle_rooms) {
+      const ActorPtr made = actor;  // Trimming moves the map's slots.
+      TrimActors(made.get());
+      return made;
+    }
+  }
+  MutexLock lock(actor->mutex);
+  actor->used = ++uses;
+  return actor;
+}
+
+// Forgets the longer unused half of the rooms that nobody works on.
+void RoomWriter::Rep::TrimActors(const Actor* keep) {
+  std::vector<std::pair<uint64_t, std::string>> idle_rooms;
+  for (const auto& [room_id, actor] : actors) {
+    MutexLock lock(actor->mutex);
+    if (!actor->running && actor.get() != keep) {
+      idle_rooms.emplace_back(actor->used, room_id);
+    }
+  }
+  const auto middle =
+      idle_rooms.begin() + static_cast<ptrdiff_t>((idle_rooms.size() + 1) / 2);
+  std::nth_element(idle_rooms.begin(), middle, idle_rooms.end());
+  for (auto it = idle_rooms.begin(); it != middle; ++it) actors.erase(it->second);
+}
+
+void RoomWriter::Rep::End() {
+  MutexLock lock(mutex);
+  if (--active == 0) idle.NotifyAll();
+}
+
+// --- Draining ---
+
+// Takes the lease and the room into memory.
+Status RoomWriter::Rep::Prepare(Actor& actor) {
+  if (actor.lease == nullptr) {
+    MC_ASSIGN_OR_RETURN(
+        actor.lease,
+        deps.coordinator.Acquire("room:" + actor.room_id,
+                                 deps.clock.Monotonic() + kLeaseWait));
+  }
+  if (actor.room != nullptr) {
+    if (actor.room->hot.size() > kMaxHotEvents) actor.room->hot.clear();
+    return OkStatus();
+  }
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps.store.NewSnapshot());
+  RoomReader reader(*snapshot, deps.caches);
+  MC_ASSIGN_OR_RETURN(std::optional<RoomHead> head, reader.Head(actor.room_id));
+  if (!head) {
+    return Status(StatusCode::kNotFound, "M_NOT_FOUND",
+                  fmt::format("There is no room {} here.", actor.room_id));
+  }
+  const RoomNid nid = head->nid;
+  if (!deps.joined.Loaded(nid)) {
+    MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> members,
+                        reader.Members(nid, Membership::kJoin));
+    std::vector<std::string> local;
+    for (const MembershipRow& member : members) {
+      if (DomainOf(member.user_id) == options.server_name) {
+        local.push_back(member.user_id);
+      }
+    }
+    deps.joined.Load(nid, std::move(local));
+  }
+  MC_ASSIGN_OR_RETURN(actor.room, LoadedRoom::Load(reader, std::move(*head)));
+  return OkStatus();
+}
+
+void RoomWriter::Rep::Drain(const ActorPtr& actor) {
+  if (const Status ready = Prepare(*actor); !ready.ok()) {
+    return FailAll(actor, ready);
+  }
+  std::vector<RoomRequest> requests;
+  {
+    MutexLock lock(actor->mutex);
+    while (!actor->queue.empty() && requests.size() < options.max_batch) {
+      requests.push_back(std::move(actor->queue.front()));
+      actor->queue.pop_front();
+    }
+  }
+  Work(actor, std::move(requests));
+}
+
+void RoomWriter::Rep::Work(const ActorPtr& actor,
+                           std::vector<RoomRequest> requests) {
+  RoomWork work(Env(), *actor->room);
+  std::vector<RoomRequest*> all;
+  for (RoomRequest& request : requests) all.push_back(&request);
+  const Status loaded = work.LoadTransactions(all);
+
+  auto flight = std::make_shared<InFlight>();
+  flight->actor = actor;
+  for (RoomRequest& request : requests) {
+    Result<RoomWork::Outcome> outcome =
+        loaded.ok() ? work.Process(request) : Result<RoomWork::Outcome>(loaded);
+    if (!outcome.ok()) {
+      request.done(std::move(outcome).status());
+      End();
+      continue;
+    }
+    flight->outcomes.push_back(std::move(*outcome));
+    flight->requests.push_back(std::move(request));
+  }
+  if (work.empty()) {
+    const Position position = deps.store.LastPosition();
+    AnswerAll(*flight, {position, position});
+    return Continue(actor);
+  }
+  flight->events = work.events();
+  flight->members = work.member_changes();
+  flight->redacted = work.redacted();
+  batch_size.Observe(static_cast<double>(flight->requests.size()));
+  deps.activity.Pending(actor->room->head.nid);
+  deps.store.CommitAsync(
+      work.Finish(),
+      [self = shared_from_this(), flight](Result<CommitInfo> result) {
+        self->OnCommitted(flight, std::move(result));
+      });
+}
+
+void RoomWriter::Rep::OnCommitted(const std::shared_ptr<InFlight>& flight,
+                                  Result<CommitInfo> result) {
+  const ActorPtr actor = flight->actor;
+  LoadedRoom& room = *actor->room;
+  if (!result.ok()) {
+    deps.activity.Failed(room.head.nid);
+    actor->room.reset();
+    if (result.status().code() == StatusCode::kAborted &&
+        ++actor->attempts < kMaxAttempts) {
+      return OnConflict(flight);
+    }
+    deps.log.Error("room", "a commit failed",
+                   {{"room_id", actor->room_id},
+                    {"error", result.status().ToString()}});
+    for (RoomRequest& request : flight->requests) {
+      request.done(Status(StatusCode::kUnavailable, result.status().ToString()));
+      End();
+    }
+    return Continue(actor);
+  }
+  actor->attempts = 0;
+  const std::shared_ptr<StateKeyNames> names =
+      deps.caches.rep_->Names(room.head.nid);
+  for (const auto& [key, num] : room.new_keys) {
+    names->Learn(num, key.type, key.state_key);
+  }
+  room.new_keys.clear();
+  room.head.last_pos = result->last;
+  room.committed = room.head;
+  Publish(*flight, room.head, *result);
+  AnswerAll(*flight, *result);
+  Continue(actor);
+}
+
+// Another process wrote the room: look again and try again.
+void RoomWriter::Rep::OnConflict(const std::shared_ptr<InFlight>& flight) {
+  conflicts.Add();
+  {
+    MutexLock lock(flight->actor->mutex);
+    std::deque<RoomRequest>& queue = flight->actor->queue;
+    for (auto it = flight->requests.rbegin(); it != flight->requests.rend();
+         ++it) {
+      queue.push_front(std::move(*it));
+    }
+  }
+  Continue(flight->actor);
+}
+
+// Tells the caches and the listener, before anybody is answered.
+void RoomWriter::Rep::Publish(InFlight& flight, const RoomHead& head,
+                              const CommitInfo& info) {
+  if (!flight.redacted.empty()) {
+    std::atomic<Position>& last = deps.caches.rep_->last_redaction;
+    Position seen = last.load();
+    while (seen < info.last && !last.compare_exchange_weak(seen, info.last)) {
+    }
+    for (const EventIdx idx : flight.redacted) {
+      deps.caches.ForgetEvent(head.nid, idx);
+    }
+  }
+  RoomCommit commit;
+  commit.room = head.nid;
+  commit.room_id = head.room_id;
+  for (RoomWork::NewEvent& added : flight.events) {
+    added.stored.pos = info.first + added.pos.index;
+    commit.events.push_back(
+        {added.stored.event, added.stored.pos, added.stored.idx});
+  }
+  commit.position = info.last;
+  for (const RoomWork::MemberChange& change : flight.members) {
+    if (!change.local) continue;
+    deps.joined.Set(head.nid, change.user_id, change.joined);
+    commit.members_changed.push_back(change.user_id);
+  }
+  deps.activity.Committed(head.nid, info.last);
+  events_total.Add(static_cast<double>(flight.events.size()));
+  deps.listener.OnCommit(commit);
+}
+
+void RoomWriter::Rep::AnswerAll(InFlight& flight, const CommitInfo& info) {
+  for (size_t i = 0; i < flight.requests.size(); ++i) {
+    flight.requests[i].done(MakeAnswer(flight.events, flight.outcomes[i], info));
+    End();
+  }
+}
+
+// The room's next batch, or the room's rest.
+void RoomWriter::Rep::Continue(const ActorPtr& actor) {
+  {
+    MutexLock lock(actor->mutex);
+    if (actor->queue.empty()) {
+      actor->lease.reset();
+      actor->running = false;
+      return;
+    }
+  }
+  if (!deps.executor.PostAdmitted(
+          [self = shared_from_this(), actor] { self->Drain(actor); })) {
+    FailAll(actor, ShuttingDown());
+  }
+}
+
+void RoomWriter::Rep::FailAll(const ActorPtr& actor, const Status& status) {
+  std::deque<RoomRequest> requests;
+  {
+    MutexLock lock(actor->mutex);
+    requests.swap(actor->queue);
+    actor->lease.reset();
+    actor->room.reset();
+    actor->running = false;
+  }
+  for (RoomRequest& request : requests) {
+    request.done(status);
+    End();
+  }
+}
+
+// --- Making rooms ---
+
+void RoomWriter::Rep::Create(CreateRoomRequest request) {
+  {
+    MutexLock lock(mutex);
+    if (!closing) ++active;
+    else return request.done(ShuttingDown(), {});
+  }
+  auto room = std::make_shared<LoadedRoom>();
+  RoomWork work(Env(), *room);
+  Result<RoomWork::Outcome> outcome = work.ProcessCreate(request);
+  if (!outcome.ok()) {
+    request.done(std::move(outcome).status(), {});
+    return End();
+  }
+  auto flight = std::make_shared<InFlight>();
+  flight->outcomes.push_back(*outcome);
+  flight->events = work.events();
+  flight->members = work.member_changes();
+  flight->redacted = work.redacted();
+  const PositionRef nid = *work.new_room();
+  auto done = std::make_shared<decltype(request.done)>(std::move(request.done));
+  deps.store.CommitAsync(
+      work.Finish(), [self = shared_from_this(), flight, room, nid,
+                      done](Result<CommitInfo> result) {
+        if (!result.ok()) {
+          (*done)(std::move(result).status(), {});
+          return self->End();
+        }
+        room->head.nid = result->first + nid.index;
+        self->deps.joined.Load(room->head.nid, {});
+        self->deps.activity.Pending(room->head.nid);
+        self->Publish(*flight, room->head, *result);
+        (*done)(MakeAnswer(flight->events, flight->outcomes[0], *result),
+                room->head.room_id);
+        self->End();
+      });
+}
+
+// --- The public face ---
+
+RoomWriter::RoomWriter(const Options& options, const Deps& deps)
+    : rep_(std::make_shared<Rep>(options, deps)) {}
+
+RoomWriter::~RoomWriter() { Drain(); }
+
+void RoomWriter::Send(RoomRequest request) { rep_->Send(std::move(request)); }
+
+void RoomWriter::Create(CreateRoomRequest request) {
+  rep_->Create(std::move(request));
+}
+
+Result<RoomRequest::Answer> RoomWriter::SendAndWait(RoomRequest request) {
+  std::promise<Result<RoomRequest::Answer>> promise;
+  std::future<Result<RoomRequest::Answer>> answer = promise.get_future();
+  request.done = [&promise](Result<RoomRequest::Answer> result) {
+    promise.set_value(std::move(result));
+  };
+  rep_->Send(std::move(request));
+  return answer.get();
+}
+
+Result<RoomWriter::Created> RoomWriter::CreateAndWait(
+    CreateRoomRequest request) {
+  std::promise<Result<Created>> promise;
+  std::future<Result<Created>> answer = promise.get_future();
+  request.done = [&promise](Result<RoomRequest::Answer> result,
+                            std::string room_id) {
+    if (result.ok()) {
+      promise.set_value(Created{std::move(room_id), std::move(*result)});
+    } else {
+      promise.set_value(std::move(result).status());
+    }
+  };
+  rep_->Create(std::move(request));
+  return answer.get();
+}
+
+void RoomWriter::EnsureLoaded(const std::string& room_id,
+                              UniqueFunction<void(Status)> done) {
+  RoomRequest request;
+  request.room_id = room_id;
+  request.prepare = [](const RoomView&) { return RoomChange(); };
+  request.done = [done = std::move(done)](
+                     Result<RoomRequest::Answer> result) mutable {
+    done(std::move(result).status());
+  };
+  rep_->Send(std::move(request));
+}
+
+void RoomWriter::Drain() {
+  MutexLock lock(rep_->mutex);
+  rep_->closing = true;
+  while (rep_->active > 0) rep_->idle.Wait(rep_->mutex);
+}
+
+}  // namespace matrixcore
