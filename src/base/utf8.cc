@@ -50,19 +50,23 @@ const char* SkipAscii(const char* p, const char* end) {
 
 }  // namespace
 
-bool IsValidUtf8(std::string_view text) {
+size_t ValidUtf8Prefix(std::string_view text) {
   const char* p = text.data();
   const char* const end = p + text.size();
   for (;;) {
     p = SkipAscii(p, end);
-    if (p == end) return true;
-    // Texts that are not ASCII come in runs.
-    do {
+    // Characters that are not ASCII come in runs.
+    while (p != end && ByteAt(p) >= 0x80) {
       const size_t length = SequenceLength(p, end);
-      if (length == 0) return false;
+      if (length == 0) return static_cast<size_t>(p - text.data());
       p += length;
-    } while (p != end && ByteAt(p) >= 0x80);
+    }
+    if (p == end) return text.size();
   }
+}
+
+bool IsValidUtf8(std::string_view text) {
+  return ValidUtf8Prefix(text) == text.size();
 }
 
 size_t CountCodePoints(std::string_view text) {

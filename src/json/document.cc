@@ -14,7 +14,7 @@ namespace {
 
 Status NotJson(std::string_view what, size_t offset) {
   return Status(StatusCode::kInvalidArgument, "M_NOT_JSON",
-                fmt::format("Not JSON: {} at byte {}", what, offset));
+                fmt::format("Not JSON at byte {}: {}", offset, what));
 }
 
 bool IsIntegerText(std::string_view number) {
@@ -65,7 +65,7 @@ class TapeBuilder {
     }
     // The reader lets a low surrogate without a high one through.
     if (!IsValidUtf8(stream_.FinishDecoded())) {
-      return Fail("a lone surrogate", begin);
+      return Fail("A lone surrogate in a string.", begin);
     }
     Add(Kind::kString, begin, stream_.Tell(), stream_.decoded_begin(),
         Node::kEscaped);
@@ -85,7 +85,7 @@ class TapeBuilder {
         keys_.push_back(tape_.String(key));
       }
       if (HasRepeated(keys_)) {
-        return Fail("an object with a repeated key", nodes_[open_].begin);
+        return Fail("An object with a repeated key.", nodes_[open_].begin);
       }
     }
     return Close(members);
@@ -121,7 +121,7 @@ class TapeBuilder {
   }
   bool Open(Kind kind) {
     const size_t begin = stream_.Tell();
-    if (depth_ >= options_.max_depth) return Fail("too deep nesting", begin);
+    if (depth_ >= options_.max_depth) return Fail("Too deep nesting.", begin);
     ++depth_;
     const auto self = static_cast<uint32_t>(nodes_.size());
     // While it is open, a container's `detail` is its parent.
@@ -157,9 +157,10 @@ class TapeBuilder {
 Status FillTape(Tape* tape, const ParseOptions& options) {
   const std::string_view text = tape->text;
   if (text.size() > kMaxTextBytes) {
-    return NotJson("more text than can be read", kMaxTextBytes);
+    return NotJson("Too long.", kMaxTextBytes);
   }
-  if (!IsValidUtf8(text)) return NotJson("text that is not UTF-8", 0);
+  const size_t valid = ValidUtf8Prefix(text);
+  if (valid != text.size()) return NotJson("Invalid UTF-8.", valid);
 
   tape->nodes.reserve(text.size() / 16 + 4);
   TextStream stream(text, &tape->unescaped);
@@ -179,7 +180,7 @@ Status FillTape(Tape* tape, const ParseOptions& options) {
   }
   // The reader takes a NUL for the end.
   if (stream.Tell() != text.size()) {
-    return NotJson("a NUL character", stream.Tell());
+    return NotJson("A NUL character.", stream.Tell());
   }
   if (tape->nodes.capacity() > tape->nodes.size() + tape->nodes.size() / 4) {
     tape->nodes.shrink_to_fit();

@@ -25,10 +25,11 @@ class Executor {
 
   // As Post, but never refused for a full queue: for work that continues what
   // was already admitted (answering, draining a room's queue).  False only
-  // after Shutdown.
+  // after Shutdown: while that waits for the last task, what tasks still queue
+  // is run too.
   virtual bool PostAdmitted(Task task) = 0;
 
-  // Runs what is queued, refuses what is new, returns when no task runs.
+  // Runs what is queued, refuses what is new (Post), returns when no task runs.
   // Idempotent.  Must not be called from a task.
   virtual void Shutdown() = 0;
 };

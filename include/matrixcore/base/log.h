@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -84,7 +85,8 @@ struct LogOptions {
   LogLevel level = LogLevel::kInfo;
   LogFormat format = LogFormat::kText;
   // A path to append to; "" or "-" for standard error.  The file is reopened by
-  // name when it has been moved away (log rotation).
+  // name when it has been moved away (log rotation), within a second of records
+  // or at the next Flush.
   std::string file;
 };
 

@@ -18,6 +18,7 @@ namespace matrixcore {
 class Counter {
  public:
   virtual ~Counter() = default;
+  // Ignores an amount that is not positive: counters never go down.
   virtual void Add(double amount = 1) = 0;
 };
 
@@ -38,7 +39,9 @@ using MetricLabels = std::vector<std::pair<std::string, std::string>>;
 
 // Thread-safe.  The references stay valid as long as the registry; asking twice
 // for one name and labels gives the same series.  Names follow Prometheus
-// ("matrixcore_http_requests_total"); durations are in seconds.
+// ("matrixcore_http_requests_total"); durations are in seconds.  One name is one
+// type of metric: a debug build asserts that, another gives a series that works
+// but is not shown.
 class Metrics {
  public:
   virtual ~Metrics() = default;
@@ -52,11 +55,12 @@ class Metrics {
                                   const MetricLabels& labels = {}) = 0;
 
   // A gauge that is asked for its value when the text is made.  `read` must
-  // stay callable as long as the registry.
+  // stay callable as long as the registry.  Replaces an earlier one of the name.
   virtual void AddGaugeCallback(std::string_view name, std::string_view help,
                                 std::function<double()> read) = 0;
 
-  // Everything in Prometheus' text format, version 0.0.4.
+  // Everything in Prometheus' text format, version 0.0.4, sorted by name and
+  // labels.
   virtual std::string Text() const = 0;
 };
 

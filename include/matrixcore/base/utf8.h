@@ -12,6 +12,10 @@ namespace matrixcore {
 // other.  ASCII is checked 8 bytes at a time.
 bool IsValidUtf8(std::string_view text);
 
+// The number of bytes before the first that is not part of a well-formed
+// sequence; the size of `text` when it is valid.
+size_t ValidUtf8Prefix(std::string_view text);
+
 // The number of code points of a valid text.
 size_t CountCodePoints(std::string_view text);
 

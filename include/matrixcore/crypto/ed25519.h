@@ -22,13 +22,15 @@ using Ed25519Seed = std::array<uint8_t, 32>;
 // memory when destroyed.  Thread-safe after construction.
 class SigningKey {
  public:
-  // `version` is what follows "ed25519:" in the key id: [a-zA-Z0-9_]+.
+  // `version` is what follows "ed25519:" in the key id: [a-zA-Z0-9_]+.  Others
+  // are the caller's bug; debug builds assert.
   static SigningKey FromSeed(const Ed25519Seed& seed, std::string version);
   static SigningKey Generate(Random& random, std::string version);
   // The one-line form of a key file, "ed25519 VERSION BASE64SEED".
   // kInvalidArgument when the text is anything else; the message never contains
   // the text.
   static Result<SigningKey> Parse(std::string_view text);
+  // The same line, with a line feed at its end.
   std::string ToFileText() const;
 
   SigningKey(const SigningKey&) = default;
@@ -40,6 +42,7 @@ class SigningKey {
   // "ed25519:VERSION".
   const std::string& key_id() const { return key_id_; }
   const Ed25519PublicKey& public_key() const { return public_key_; }
+  // The same message always gets the same signature (RFC 8032).
   Ed25519Signature Sign(ByteView message) const;
 
  private:

@@ -30,14 +30,16 @@ std::optional<IdentifierParts> SplitIdentifier(std::string_view id, char sigil);
 bool IsUserId(std::string_view id);
 // A localpart that this server may give away: a-z 0-9 . _ = - / + and not empty.
 bool IsStrictLocalpart(std::string_view localpart);
-// "!opaque:domain", or "!opaque" alone (room version 12).
+// "!opaque:domain", or "!opaque" alone (room version 12): without a domain any
+// printable ASCII will do, because the spec wants such ids to be opaque.
 bool IsRoomId(std::string_view id);
 bool IsRoomAlias(std::string_view id);
-// "$opaque:domain" or "$base64".
+// "$opaque:domain", or "$base64" under the same condition.
 bool IsEventId(std::string_view id);
 
 // host[:port] with a host that is a DNS name, an IPv4 or a bracketed IPv6
-// literal.
+// literal.  The grammar alone decides: a port may be 99999, and 300.1.1.1 passes
+// as a DNS name.
 bool IsServerName(std::string_view name);
 // The part after the first ':' of a user id, alias or old room id; "" if none.
 std::string_view DomainOf(std::string_view id);

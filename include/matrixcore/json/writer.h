@@ -69,7 +69,8 @@ class Writer {
 };
 
 // Appends `text` as a JSON string with its quotes: escapes only what JSON
-// requires, in the form of canonical JSON (\b \t \n \f \r \" \\ \u00xx).
+// requires, in the form of canonical JSON (\b \t \n \f \r \" \\ \u00xx).  `text`
+// must be valid UTF-8, or the result is not JSON.
 void AppendString(std::string* out, std::string_view text);
 
 }  // namespace matrixcore::json
