@@ -55,4 +55,17 @@ EventIntegrity CheckIntegrity(const Event& event, const KeyLookup& keys);
 // The servers whose signature CheckIntegrity asks for.
 std::vector<std::string> RequiredSigners(const Event& event);
 
+// Whether the event carries a valid signature of `server` by that key: for
+// policy servers (key id "ed25519:policy_server"), whose key is room state.
+bool VerifyEventSignature(const Event& event, std::string_view server,
+                          std::string_view key_id, const Ed25519PublicKey& key);
+
+// The event with one more signature; same id.  For invites and restricted joins,
+// which a second server signs, and for policy servers.  kTooLarge M_TOO_LARGE.
+Result<EventPtr> SignEvent(const Event& event, std::string_view server,
+                           const SigningKey& key);
+Result<EventPtr> AddEventSignature(const Event& event, std::string_view server,
+                                   std::string_view key_id,
+                                   const Ed25519Signature& signature);
+
 }  // namespace matrixcore
