@@ -1,8 +1,13 @@
 # Third-party packages, all from the distribution (scripts/install-deps names
-# them); their headers are SYSTEM: their warnings are not ours.
-#
-# McInstall.cmake repeats in the package's config file what the installed
-# libraries need of this list: keep the two together.
+# them); their headers are SYSTEM: their warnings are not ours.  What a library
+# of ours links, mc_find_again() in McInstall.cmake must know too.
+
+# mc_pkg_config(sodium libsodium): the target PkgConfig::sodium, for what comes
+# with a .pc file only.
+macro(mc_pkg_config name package)
+  pkg_check_modules(${name} REQUIRED IMPORTED_TARGET GLOBAL ${package})
+  set(MC_PKG_CONFIG_NAME_${name} ${package})
+endmacro()
 
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
@@ -12,9 +17,9 @@ find_package(spdlog REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(tomlplusplus REQUIRED)
-pkg_check_modules(sodium REQUIRED IMPORTED_TARGET GLOBAL libsodium)
-pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET GLOBAL prometheus-cpp-core)
-pkg_check_modules(curl REQUIRED IMPORTED_TARGET GLOBAL libcurl)
+mc_pkg_config(sodium libsodium)
+mc_pkg_config(prometheus prometheus-cpp-core)
+mc_pkg_config(curl libcurl)
 # Debian 12's default Boost is 1.74; CONFIG skips it for the newer package.
 find_package(Boost 1.81 REQUIRED CONFIG)
 find_path(MATRIXCORE_RAPIDJSON_INCLUDE rapidjson/reader.h REQUIRED)

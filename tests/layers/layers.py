@@ -69,6 +69,8 @@ NOT_PUBLIC = re.compile(
 PUBLIC_EXCEPTIONS = {
     "include/matrixcore/base/function.h": "absl/functional/any_invocable.h",
 }
+# The only part of tests/ that other tests include: the reader of spec cases.
+SHARED_BY_TESTS = "tests/vectors/"
 GOOGLETEST = re.compile(r"(gtest|gmock)/")
 
 MOVE = "move the code to the floor it needs, or pass in an interface from below"
@@ -254,6 +256,9 @@ class Checker:
                             "use the public header, or make that one public")
             return
         for top in ("examples", "tests", "benchmarks"):
+            if f"{top}/{target}".startswith(SHARED_BY_TESTS) and \
+                    (path.name.endswith("_test.cc") or path.parts[0] == "tests"):
+                continue
             found = self.root / top / target
             if found.is_file() and path.parts[:2] != (top, Path(target).parts[0]):
                 self.report(path, line, f"{shown}, which belongs to {top}/{Path(target).parts[0]}",

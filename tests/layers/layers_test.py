@@ -42,6 +42,8 @@ FILES = {
     "src/room/room_test.cc": '#include "matrixcore/testing/kit.h"\n'
                              '#include "matrixcore/backends/sqlite.h"\nTEST(Room, Is) {}\n',
     "backends/memory/memory.cc": "#include <memory>\n",
+    "tests/vectors/vectors.h": "",
+    "src/event/event_test.cc": '#include "vectors/vectors.h"\nTEST(Event, Is) {}\n',
     "src/net/server.cc": "#include <boost/asio.hpp>\n",
     "backends/sqlite/sqlite.cc": '#include <sqlite3.h>\n#include "sqlite/rows.h"\n',
     "backends/sqlite/rows.h": "",
@@ -169,6 +171,10 @@ class LayersTest(unittest.TestCase):
     def test_test_includes_nothing_of_an_example(self):
         found = self.check({"tests/scenario/talk_test.cc": '#include "homeserver/config.h"\n'})
         self.assert_one(found, "belongs to examples/homeserver")
+
+    def test_vectors_only_in_tests(self):
+        found = self.check({"src/room/room.cc": '#include "vectors/vectors.h"\n'})
+        self.assert_one(found, "belongs to tests/vectors")
 
     def test_test_kit_only_in_tests(self):
         found = self.check({"src/room/room.cc": '#include "matrixcore/testing/kit.h"\n'})

@@ -1,0 +1,39 @@
+// Keeps a row in a store of its own tables and reads it back.
+
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "matrixcore/backends/memory.h"
+#include "matrixcore/base/status.h"
+#include "matrixcore/store/store.h"
+#include "matrixcore/store/table.h"
+#include "matrixcore/store/write_batch.h"
+
+namespace mc = matrixcore;
+
+int main() {
+  mc::Schema schema;
+  mc::TableSpec notes;
+  notes.name = "notes";
+  notes.columns = {{"id", mc::ColumnType::kInt64},
+                   {"text", mc::ColumnType::kText}};
+  schema.tables.push_back(std::move(notes));
+  const std::unique_ptr<mc::Store> store = mc::NewMemoryStore(schema);
+  const mc::TableSpec& table = *schema.Find("notes");
+
+  mc::WriteBatch batch;
+  batch.PutRow(table, {int64_t{1}, "hello"});
+  if (const auto commit = store->Commit(std::move(batch)); !commit.ok()) {
+    std::fprintf(stderr, "%s\n", commit.status().ToString().c_str());
+    return 1;
+  }
+  const auto snapshot = store->NewSnapshot();
+  if (!snapshot.ok()) return 1;
+  const auto row = (*snapshot)->Get(table, {int64_t{1}});
+  if (!row.ok() || !row->has_value()) return 1;
+  std::puts(std::string(mc::CellText((**row)[1])).c_str());
+  return 0;
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""Installs a build and builds a project that uses the installation.
+
+    install_test.py BUILD CMAKE COMPILER FLAGS
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+# Program of the consumer, and what it must print.
+PROGRAMS = {"core": "$", "store": "hello\n"}
+
+
+def run(*command):
+    """Runs `command`; returns its standard output, or ends the test with all of it."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}\nfailed ({done.returncode}):\n{done.stdout}")
+    return done.stdout
+
+
+def check_relocatable(prefix, places):
+    """No file of the CMake package names the places that it was made from."""
+    for path in prefix.glob("**/*.cmake"):
+        text = path.read_text()
+        for place in places:
+            if str(place) in text:
+                sys.exit(f"{path.relative_to(prefix)} names {place}")
+
+
+def main():
+    if len(sys.argv) != 5:
+        sys.exit(__doc__)
+    build, cmake, compiler, flags = Path(sys.argv[1]), *sys.argv[2:]
+    source = Path(__file__).resolve().parent.parent.parent
+    with tempfile.TemporaryDirectory() as folder:
+        first, prefix = Path(folder, "first"), Path(folder, "prefix")
+        run(cmake, "--install", build, "--prefix", first, "--component", "Development")
+        # Used from where it was not installed to, as a package is.
+        shutil.move(first, prefix)
+        check_relocatable(prefix, [source, build.resolve(), first])
+        consumer = Path(folder, "consumer")
+        run(cmake, "-G", "Ninja", "-S", Path(__file__).parent / "consumer", "-B", consumer,
+            f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_COMPILER={compiler}",
+            f"-DCMAKE_CXX_FLAGS={flags}", "-DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF")
+        run(cmake, "--build", consumer)
+        for program, expected in PROGRAMS.items():
+            output = run(consumer / program)
+            if not output.startswith(expected):
+                sys.exit(f"{program} printed {output!r}, not {expected!r}")
+
+
+if __name__ == "__main__":
+    main()
