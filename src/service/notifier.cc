@@ -1,0 +1,379 @@
+#include "matrixcore/service/notifier.h"
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/node_hash_map.h>
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "matrixcore/base/bytes.h"
+#include "matrixcore/base/mutex.h"
+
+namespace matrixcore {
+namespace {
+
+// Publications that Park can still tell apart.  A waiter that looked longer ago
+// than this is resumed at once.
+constexpr size_t kMarks = 4096;
+// A publication to more users than this is kept as one to everybody.
+constexpr size_t kMaxMarkedUsers = 64;
+// Resumptions in one task: small enough that all threads of the executor share a
+// burst, large enough that posting costs little.
+constexpr size_t kResumptionsPerTask = 16;
+// Below this, forgotten deadlines are not worth cleaning up.
+constexpr size_t kMinDeadlines = 1024;
+
+// Who one publication was for: a room, a user, or (both 0) everybody.
+struct Mark {
+  uint64_t version = 0;
+  RoomNid room = 0;
+  uint64_t user_hash = 0;
+};
+
+// Never 0, which stands for "no user".
+uint64_t HashOf(std::string_view user_id) {
+  return std::hash<std::string_view>{}(user_id) | 1;
+}
+
+// The newest publications, each one mark or several.
+class Marks {
+ public:
+  Marks() : ring_(kMarks) {}
+
+  void Add(const Mark& mark) {
+    Mark& place = ring_[next_++ % kMarks];
+    forgotten_ = std::max(forgotten_, place.version);
+    place = mark;
+  }
+
+  // Whether a publication after `seen` may have been for someone whom `concerns`
+  // recognises; true when that is no longer known.
+  template <typename Concerns>
+  bool AnySince(uint64_t seen, const Concerns& concerns) const {
+    if (seen < forgotten_) return true;
+    for (uint64_t i = next_; i != 0 && next_ - i < kMarks; --i) {
+      const Mark& mark = ring_[(i - 1) % kMarks];
+      if (mark.version <= seen) return false;
+      if (concerns(mark)) return true;
+    }
+    return false;
+  }
+
+ private:
+  std::vector<Mark> ring_;
+  uint64_t next_ = 0;
+  uint64_t forgotten_ = 0;  // No mark up to this version can be relied on.
+};
+
+}  // namespace
+
+struct Notifier::Rep : std::enable_shared_from_this<Notifier::Rep> {
+  struct Waiter {
+    Id id = 0;
+    MonotonicTime deadline;
+    Resume resume;
+  };
+  using Users = absl::node_hash_map<std::string, std::vector<Waiter>, StringHash,
+                                    StringEq>;
+  struct Deadline {
+    MonotonicTime when;
+    Id id = 0;
+    friend auto operator<=>(const Deadline&, const Deadline&) = default;
+  };
+
+  Rep(const JoinedUsers& j, Executor& e, Timers& t, const Clock& c, Metrics& m)
+      : joined(j),
+        executor(e),
+        timers(t),
+        clock(c),
+        parked_gauge(m.GetGauge("matrixcore_sync_parked",
+                                "Sync requests that wait for news")),
+        publications(m.GetCounter("matrixcore_notifier_publications_total",
+                                  "News given to waiting sync requests")),
+        woken_counter(m.GetCounter("matrixcore_notifier_woken_total",
+                                   "Waiting sync requests woken by news")) {}
+
+  bool Concerns(const Mark& mark, std::string_view user_id,
+                uint64_t user_hash) const {
+    if (mark.user_hash != 0) return mark.user_hash == user_hash;
+    if (mark.room == 0) return true;
+    return joined.Contains(mark.room, user_id) || !joined.Loaded(mark.room);
+  }
+
+  void Publish(RoomNid room, std::span<const std::string> users, bool to_room);
+  void TakeRoom(RoomNid room, std::vector<Resume>* out) MC_REQUIRES(mutex);
+  void TakeAll(std::vector<Resume>* out) MC_REQUIRES(mutex);
+  void TakeUser(Users::iterator user, std::vector<Resume>* out)
+      MC_REQUIRES(mutex);
+  std::optional<Resume> TakeWaiter(Id id) MC_REQUIRES(mutex);
+  void AddDeadline(Deadline deadline) MC_REQUIRES(mutex);
+  void Arm() MC_REQUIRES(mutex);
+  void Disarm() MC_REQUIRES(mutex);
+  void OnTimer();
+  void Post(std::vector<Resume> resumptions, Wake wake);
+  void CountParked() MC_REQUIRES(mutex) {
+    parked_gauge.Set(static_cast<double>(ids.size()));
+  }
+
+  const JoinedUsers& joined;
+  Executor& executor;
+  Timers& timers;
+  const Clock& clock;
+  Gauge& parked_gauge;
+  Counter& publications;
+  Counter& woken_counter;
+
+  // Lock order: this, then the one inside `joined`.
+  mutable Mutex mutex;
+  std::atomic<uint64_t> version{0};  // Written under the mutex.
+  Marks marks MC_GUARDED_BY(mutex);
+  Users users MC_GUARDED_BY(mutex);
+  absl::flat_hash_map<Id, Users::value_type*> ids MC_GUARDED_BY(mutex);
+  Id last_id MC_GUARDED_BY(mutex) = 0;
+  // A heap with the earliest on top; entries of waiters that are gone are dropped
+  // when they come up, or when they outnumber the others.
+  std::vector<Deadline> deadlines MC_GUARDED_BY(mutex);
+  Timers::Id timer MC_GUARDED_BY(mutex) = 0;
+  MonotonicTime timer_when MC_GUARDED_BY(mutex);
+  bool shut_down MC_GUARDED_BY(mutex) = false;
+};
+
+void Notifier::Rep::Publish(RoomNid room, std::span<const std::string> to_users,
+                            bool to_room) {
+  std::vector<Resume> woken;
+  {
+    MutexLock lock(mutex);
+    const uint64_t now = version.load(std::memory_order_relaxed) + 1;
+    const bool everybody = to_users.size() > kMaxMarkedUsers ||
+                           (to_room && room == 0);
+    if (everybody) {
+      marks.Add({.version = now});
+    } else {
+      if (to_room) marks.Add({.version = now, .room = room});
+      for (const std::string& user : to_users) {
+        marks.Add({.version = now, .user_hash = HashOf(user)});
+      }
+    }
+    version.store(now, std::memory_order_release);
+    if (!users.empty()) {
+      if (to_room) TakeRoom(room, &woken);
+      for (const std::string& user : to_users) {
+        if (const auto it = users.find(user); it != users.end()) {
+          TakeUser(it, &woken);
+        }
+      }
+      if (!woken.empty()) CountParked();
+    }
+  }
+  publications.Add();
+  if (woken.empty()) return;
+  woken_counter.Add(static_cast<double>(woken.size()));
+  Post(std::move(woken), Wake::kPublished);
+}
+
+// Takes the waiters of a room's members: walks the members or the waiting users,
+// whichever are fewer.
+void Notifier::Rep::TakeRoom(RoomNid room, std::vector<Resume>* out) {
+  if (room == 0 || !joined.Loaded(room)) {
+    TakeAll(out);
+    return;
+  }
+  std::vector<Users::iterator> found;
+  if (joined.Count(room) <= users.size()) {
+    joined.ForEach(room, [&](std::string_view user_id) MC_NO_THREAD_SAFETY {
+      if (const auto it = users.find(user_id); it != users.end()) {
+        found.push_back(it);
+      }
+    });
+  } else {
+    for (auto it = users.begin(); it != users.end(); ++it) {
+      if (joined.Contains(room, it->first)) found.push_back(it);
+    }
+  }
+  for (const Users::iterator it : found) TakeUser(it, out);
+}
+
+void Notifier::Rep::TakeAll(std::vector<Resume>* out) {
+  for (auto& [user, waiters] : users) {
+    for (Waiter& waiter : waiters) out->push_back(std::move(waiter.resume));
+  }
+  users.clear();
+  ids.clear();
+  deadlines.clear();
+}
+
+void Notifier::Rep::TakeUser(Users::iterator user, std::vector<Resume>* out) {
+  for (Waiter& waiter : user->second) {
+    ids.erase(waiter.id);
+    out->push_back(std::move(waiter.resume));
+  }
+  users.erase(user);
+}
+
+std::optional<Notifier::Resume> Notifier::Rep::TakeWaiter(Id id) {
+  const auto place = ids.find(id);
+  if (place == ids.end()) return std::nullopt;
+  std::vector<Waiter>& waiters = place->second->second;
+  const auto waiter =
+      std::find_if(waiters.begin(), waiters.end(),
+                   [id](const Waiter& w) { return w.id == id; });
+  Resume resume = std::move(waiter->resume);
+  waiters.erase(waiter);
+  if (waiters.empty()) users.erase(users.find(place->second->first));
+  ids.erase(place);
+  return resume;
+}
+
+void Notifier::Rep::AddDeadline(Deadline deadline) {
+  if (deadline.when == MonotonicTime::Never()) return;
+  if (deadlines.size() >= kMinDeadlines && deadlines.size() > 2 * ids.size()) {
+    std::erase_if(deadlines, [this](const Deadline& d) MC_NO_THREAD_SAFETY {
+      return !ids.contains(d.id);
+    });
+    std::make_heap(deadlines.begin(), deadlines.end(), std::greater<>());
+  }
+  deadlines.push_back(deadline);
+  std::push_heap(deadlines.begin(), deadlines.end(), std::greater<>());
+  Arm();
+}
+
+// Sees to it that the timer fires no later than the earliest deadline.
+void Notifier::Rep::Arm() {
+  if (deadlines.empty()) return;
+  const MonotonicTime when = deadlines.front().when;
+  if (timer != 0 && timer_when <= when) return;
+  Disarm();
+  timer_when = when;
+  timer = timers.At(when, [weak = weak_from_this()] {
+    if (const std::shared_ptr<Rep> rep = weak.lock()) rep->OnTimer();
+  });
+}
+
+void Notifier::Rep::Disarm() {
+  if (timer != 0) timers.Cancel(timer);
+  timer = 0;
+}
+
+void Notifier::Rep::OnTimer() {
+  std::vector<Resume> due;
+  {
+    MutexLock lock(mutex);
+    const MonotonicTime now = clock.Monotonic();
+    while (!deadlines.empty() && deadlines.front().when <= now) {
+      const Id id = deadlines.front().id;
+      std::pop_heap(deadlines.begin(), deadlines.end(), std::greater<>());
+      deadlines.pop_back();
+      if (auto resume = TakeWaiter(id)) due.push_back(std::move(*resume));
+    }
+    // A timer that was replaced while this waited for the lock fires in vain.
+    if (timer_when <= now) timer = 0;
+    Arm();
+    CountParked();
+  }
+  Post(std::move(due), Wake::kDeadline);
+}
+
+void Notifier::Rep::Post(std::vector<Resume> resumptions, Wake wake) {
+  for (size_t begin = 0; begin < resumptions.size();
+       begin += kResumptionsPerTask) {
+    const size_t end =
+        std::min(begin + kResumptionsPerTask, resumptions.size());
+    std::vector<Resume> batch;
+    batch.reserve(end - begin);
+    for (size_t i = begin; i < end; ++i) {
+      batch.push_back(std::move(resumptions[i]));
+    }
+    executor.PostAdmitted([batch = std::move(batch), wake]() mutable {
+      for (Resume& resume : batch) resume(wake);
+    });
+  }
+}
+
+Notifier::Notifier(const JoinedUsers& joined, Executor& executor, Timers& timers,
+                   const Clock& clock, Metrics& metrics)
+    : rep_(std::make_shared<Rep>(joined, executor, timers, clock, metrics)) {}
+
+Notifier::~Notifier() {
+  MutexLock lock(rep_->mutex);
+  rep_->Disarm();
+}
+
+uint64_t Notifier::Version() const {
+  return rep_->version.load(std::memory_order_acquire);
+}
+
+Notifier::Id Notifier::Park(std::string user_id, uint64_t seen,
+                            MonotonicTime deadline, Resume resume) {
+  Wake at_once = Wake::kShutdown;
+  Id id = 0;
+  {
+    MutexLock lock(rep_->mutex);
+    id = ++rep_->last_id;
+    if (!rep_->shut_down) {
+      const uint64_t hash = HashOf(user_id);
+      const bool missed = rep_->marks.AnySince(seen, [&](const Mark& mark) {
+        return rep_->Concerns(mark, user_id, hash);
+      });
+      if (!missed) {
+        const auto place = rep_->users.try_emplace(std::move(user_id)).first;
+        place->second.push_back({id, deadline, std::move(resume)});
+        rep_->ids.emplace(id, &*place);
+        rep_->AddDeadline({deadline, id});
+        rep_->CountParked();
+        return id;
+      }
+      at_once = Wake::kPublished;
+    }
+  }
+  std::vector<Resume> one;
+  one.push_back(std::move(resume));
+  rep_->Post(std::move(one), at_once);
+  return id;
+}
+
+void Notifier::Cancel(Id id) {
+  std::vector<Resume> one;
+  {
+    MutexLock lock(rep_->mutex);
+    auto resume = rep_->TakeWaiter(id);
+    if (!resume) return;
+    one.push_back(std::move(*resume));
+    rep_->CountParked();
+  }
+  rep_->Post(std::move(one), Wake::kCancelled);
+}
+
+void Notifier::PublishUsers(std::span<const std::string> user_ids) {
+  if (!user_ids.empty()) rep_->Publish(0, user_ids, false);
+}
+
+void Notifier::PublishRoom(RoomNid room, std::span<const std::string> also) {
+  rep_->Publish(room, also, true);
+}
+
+void Notifier::OnCommit(const RoomCommit& commit) {
+  PublishRoom(commit.room, commit.members_changed);
+}
+
+void Notifier::Shutdown() {
+  std::vector<Resume> all;
+  {
+    MutexLock lock(rep_->mutex);
+    rep_->shut_down = true;
+    rep_->TakeAll(&all);
+    rep_->Disarm();
+    rep_->CountParked();
+  }
+  rep_->Post(std::move(all), Wake::kShutdown);
+}
+
+size_t Notifier::parked() const {
+  MutexLock lock(rep_->mutex);
+  return rep_->ids.size();
+}
+
+}  // namespace matrixcore

@@ -1,0 +1,340 @@
+#include "matrixcore/service/notifier.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <thread>
+#include <vector>
+
+#include "service/manual_world.h"
+
+namespace matrixcore {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using Wake = Notifier::Wake;
+
+constexpr RoomNid kRoom = 7;
+constexpr RoomNid kOtherRoom = 8;
+const std::string kAlice = "@alice:example.org";
+const std::string kBob = "@bob:example.org";
+
+class NotifierTest : public ::testing::Test {
+ protected:
+  NotifierTest() {
+    joined_.Load(kRoom, {kAlice, kBob});
+    joined_.Load(kOtherRoom, {kBob});
+  }
+
+  Notifier::Id Park(const std::string& user, Duration timeout = seconds(30)) {
+    return Park(user, notifier_.Version(), timeout);
+  }
+  Notifier::Id Park(const std::string& user, uint64_t seen, Duration timeout) {
+    return notifier_.Park(user, seen, clock_.Monotonic() + timeout,
+                          [this, user](Wake wake) { Note(user, wake); });
+  }
+  void Note(const std::string& user, Wake wake) {
+    woken_.push_back(user);
+    wakes_.push_back(wake);
+  }
+  void PublishUser(const std::string& user) { notifier_.PublishUsers({&user, 1}); }
+
+  // Who was woken since the last call.
+  std::vector<std::string> Woken() {
+    executor_.RunAll();
+    return std::exchange(woken_, {});
+  }
+
+  ManualClock clock_;
+  ManualTimers timers_{clock_};
+  ManualExecutor executor_;
+  JoinedUsers joined_;
+  std::unique_ptr<Metrics> metrics_ = NewMetrics();
+  Notifier notifier_{joined_, executor_, timers_, clock_, *metrics_};
+  std::vector<std::string> woken_;
+  std::vector<Wake> wakes_;
+};
+
+TEST_F(NotifierTest, WakesWhoeverWaitsForTheUser) {
+  Park(kAlice);
+  Park(kBob);
+  PublishUser(kAlice);
+  EXPECT_THAT(Woken(), ElementsAre(kAlice));
+  EXPECT_THAT(wakes_, ElementsAre(Wake::kPublished));
+  EXPECT_EQ(notifier_.parked(), 1u);
+}
+
+TEST_F(NotifierTest, WakesAllWaitersOfOneUserOnce) {
+  Park(kAlice);
+  Park(kAlice);
+  PublishUser(kAlice);
+  PublishUser(kAlice);
+  EXPECT_THAT(Woken(), ElementsAre(kAlice, kAlice));
+}
+
+TEST_F(NotifierTest, WakesTheMembersOfARoomAndNobodyElse) {
+  Park(kAlice);
+  Park(kBob);
+  Park("@carol:example.org");
+  notifier_.PublishRoom(kOtherRoom);
+  EXPECT_THAT(Woken(), ElementsAre(kBob));
+  notifier_.PublishRoom(kRoom);
+  EXPECT_THAT(Woken(), ElementsAre(kAlice));
+}
+
+TEST_F(NotifierTest, WakesMembersAlsoWhenTheyOutnumberThoseWhoWait) {
+  std::vector<std::string> many;
+  for (int i = 0; i < 100; ++i) many.push_back("@u" + std::to_string(i) + ":h");
+  joined_.Load(9, many);
+  Park("@u42:h");
+  Park(kAlice);
+  notifier_.PublishRoom(9);
+  EXPECT_THAT(Woken(), ElementsAre("@u42:h"));
+}
+
+TEST_F(NotifierTest, WakesThoseWhoseMembershipChanged) {
+  Park("@carol:example.org");
+  RoomCommit commit;
+  commit.room = kRoom;
+  commit.members_changed = {"@carol:example.org"};
+  notifier_.OnCommit(commit);
+  EXPECT_THAT(Woken(), ElementsAre("@carol:example.org"));
+}
+
+TEST_F(NotifierTest, WakesEverybodyForARoomOfUnknownMembers) {
+  Park(kAlice);
+  notifier_.PublishRoom(99);
+  EXPECT_THAT(Woken(), ElementsAre(kAlice));
+}
+
+TEST_F(NotifierTest, NeverResumesInsideACall) {
+  Park(kAlice);
+  PublishUser(kAlice);
+  EXPECT_THAT(woken_, IsEmpty());
+  EXPECT_EQ(executor_.queued(), 1u);
+}
+
+TEST_F(NotifierTest, ResumesAtOnceWhatWasPublishedAfterTheLook) {
+  const uint64_t seen = notifier_.Version();
+  PublishUser(kAlice);
+  Park(kAlice, seen, seconds(30));
+  EXPECT_THAT(Woken(), ElementsAre(kAlice));
+  Park(kAlice);
+  EXPECT_THAT(Woken(), IsEmpty());
+}
+
+TEST_F(NotifierTest, ResumesAtOnceForARoomPublishedAfterTheLook) {
+  const uint64_t seen = notifier_.Version();
+  notifier_.PublishRoom(kOtherRoom);
+  Park(kAlice, seen, seconds(30));
+  EXPECT_THAT(Woken(), IsEmpty());
+  Park(kBob, seen, seconds(30));
+  EXPECT_THAT(Woken(), ElementsAre(kBob));
+}
+
+TEST_F(NotifierTest, StaysParkedThroughWhatConcernsOthers) {
+  const uint64_t seen = notifier_.Version();
+  for (int i = 0; i < 1000; ++i) PublishUser(kBob);
+  Park(kAlice, seen, seconds(30));
+  EXPECT_THAT(Woken(), IsEmpty());
+}
+
+TEST_F(NotifierTest, ResumesAtOnceWhenTheLookIsTooOldToTell) {
+  const uint64_t seen = notifier_.Version();
+  for (int i = 0; i < 5000; ++i) PublishUser(kBob);
+  Park(kAlice, seen, seconds(30));
+  EXPECT_THAT(Woken(), ElementsAre(kAlice));
+}
+
+TEST_F(NotifierTest, APublicationToVeryManyUsersIsKeptAsOneToEverybody) {
+  const uint64_t seen = notifier_.Version();
+  std::vector<std::string> many;
+  for (int i = 0; i < 100; ++i) many.push_back("@u" + std::to_string(i) + ":h");
+  Park("@u7:h");
+  Park(kBob);
+  notifier_.PublishUsers(many);
+  EXPECT_THAT(Woken(), ElementsAre("@u7:h"));
+  Park("@u9:h", seen, seconds(30));
+  EXPECT_THAT(Woken(), ElementsAre("@u9:h"));
+}
+
+TEST_F(NotifierTest, ResumesAtTheDeadline) {
+  Park(kAlice, seconds(30));
+  Park(kBob, seconds(10));
+  timers_.Advance(seconds(9));
+  EXPECT_THAT(Woken(), IsEmpty());
+  timers_.Advance(seconds(1));
+  EXPECT_THAT(Woken(), ElementsAre(kBob));
+  timers_.Advance(seconds(20));
+  EXPECT_THAT(Woken(), ElementsAre(kAlice));
+  EXPECT_THAT(wakes_, ElementsAre(Wake::kDeadline, Wake::kDeadline));
+  EXPECT_EQ(timers_.pending(), 0u);
+}
+
+TEST_F(NotifierTest, TheDeadlineOfAWokenWaiterIsForgotten) {
+  Park(kAlice, seconds(10));
+  PublishUser(kAlice);
+  EXPECT_THAT(Woken(), ElementsAre(kAlice));
+  timers_.Advance(seconds(20));
+  EXPECT_THAT(Woken(), IsEmpty());
+}
+
+TEST_F(NotifierTest, OneTimerServesAllDeadlines) {
+  for (int i = 0; i < 1000; ++i) Park(kAlice, seconds(30) + milliseconds(i));
+  EXPECT_EQ(timers_.pending(), 1u);
+  Park(kBob, seconds(1));
+  EXPECT_EQ(timers_.pending(), 1u);
+  timers_.Advance(seconds(1));
+  EXPECT_THAT(Woken(), ElementsAre(kBob));
+  EXPECT_EQ(timers_.pending(), 1u);
+}
+
+TEST_F(NotifierTest, ManyShortWaitsLeaveNoDeadlinesBehind) {
+  Park(kAlice, seconds(100));
+  for (int i = 0; i < 10'000; ++i) {
+    Park(kBob, seconds(90));
+    PublishUser(kBob);
+    Woken();
+  }
+  timers_.Advance(seconds(95));
+  EXPECT_THAT(Woken(), IsEmpty());
+  timers_.Advance(seconds(5));
+  EXPECT_THAT(Woken(), ElementsAre(kAlice));
+}
+
+TEST_F(NotifierTest, AWaitWithoutDeadlineNeedsNoTimer) {
+  notifier_.Park(kAlice, notifier_.Version(), MonotonicTime::Never(),
+                 [this](Wake wake) { Note(kAlice, wake); });
+  EXPECT_EQ(timers_.pending(), 0u);
+  PublishUser(kAlice);
+  EXPECT_THAT(Woken(), ElementsAre(kAlice));
+}
+
+TEST_F(NotifierTest, CancelResumesOnce) {
+  const Notifier::Id id = Park(kAlice);
+  Park(kAlice);
+  notifier_.Cancel(id);
+  notifier_.Cancel(id);
+  EXPECT_THAT(Woken(), ElementsAre(kAlice));
+  EXPECT_THAT(wakes_, ElementsAre(Wake::kCancelled));
+  EXPECT_EQ(notifier_.parked(), 1u);
+  PublishUser(kAlice);
+  EXPECT_THAT(Woken(), ElementsAre(kAlice));
+}
+
+TEST_F(NotifierTest, ShutdownResumesEverybodyAndWhoeverParksLater) {
+  Park(kAlice);
+  Park(kBob);
+  notifier_.Shutdown();
+  EXPECT_EQ(Woken().size(), 2u);
+  Park(kAlice);
+  EXPECT_THAT(Woken(), ElementsAre(kAlice));
+  EXPECT_THAT(wakes_,
+              ElementsAre(Wake::kShutdown, Wake::kShutdown, Wake::kShutdown));
+  EXPECT_EQ(timers_.pending(), 0u);
+}
+
+TEST_F(NotifierTest, ATimerMayOutliveTheNotifier) {
+  auto notifier = std::make_unique<Notifier>(joined_, executor_, timers_, clock_,
+                                             *metrics_);
+  notifier->Park(kAlice, 0, clock_.Monotonic() + seconds(1),
+                 [this](Wake wake) { Note(kAlice, wake); });
+  notifier.reset();
+  timers_.Advance(seconds(2));
+  EXPECT_THAT(Woken(), IsEmpty());
+}
+
+TEST_F(NotifierTest, CountsWhoIsParked) {
+  Park(kAlice);
+  EXPECT_THAT(metrics_->Text(), ::testing::HasSubstr("matrixcore_sync_parked 1"));
+  PublishUser(kAlice);
+  EXPECT_THAT(metrics_->Text(), ::testing::HasSubstr("matrixcore_sync_parked 0"));
+}
+
+// The pattern "version, look, park" against one publication, in every order of
+// the steps: the reader's look misses the news exactly when the news becomes
+// visible after it.
+TEST_F(NotifierTest, NoInterleavingLosesAWakeUp) {
+  // The publisher's two steps (visible, published) go after `a` and `b` of the
+  // reader's three steps (version, look, park).
+  for (int a = 0; a <= 3; ++a) {
+    for (int b = a; b <= 3; ++b) {
+      bool visible = false, looked_and_saw = false;
+      uint64_t seen = 0;
+      woken_.clear();
+      const std::vector<std::function<void()>> reader = {
+          [&] { seen = notifier_.Version(); },
+          [&] { looked_and_saw = visible; },
+          [&] {
+            if (!looked_and_saw) Park(kAlice, seen, seconds(30));
+          }};
+      for (int step = 0; step <= 3; ++step) {
+        if (step == a) visible = true;
+        if (step == b) notifier_.PublishRoom(kRoom);
+        if (step < 3) reader[static_cast<size_t>(step)]();
+      }
+      executor_.RunAll();
+      EXPECT_TRUE(looked_and_saw || woken_.size() == 1)
+          << "visible after step " << a << ", published after step " << b;
+      EXPECT_EQ(notifier_.parked(), 0u);
+    }
+  }
+}
+
+// The same with real threads: a counter stands for the store.
+TEST(NotifierThreadsTest, EveryReaderSeesEveryNewsInTheEnd) {
+  const std::unique_ptr<Clock> clock = NewSystemClock();
+  const std::unique_ptr<Timers> timers = NewThreadTimers(*clock);
+  const std::unique_ptr<Executor> executor = NewThreadPool("wake", 2, 1000);
+  const std::unique_ptr<Metrics> metrics = NewMetrics();
+  JoinedUsers joined;
+  joined.Load(kRoom, {kAlice, kBob});
+  constexpr int kNews = 2000;
+  {
+    Notifier notifier(joined, *executor, *timers, *clock, *metrics);
+    std::atomic<int> news{0};
+    std::atomic<int> finished{0};
+    // A reader looks, parks, and looks again when it is woken, until it has seen
+    // the last news.
+    std::function<void(const std::string&)> read = [&](const std::string& user) {
+      const uint64_t seen = notifier.Version();
+      if (news.load() == kNews) {
+        finished.fetch_add(1);
+        finished.notify_all();
+        return;
+      }
+      notifier.Park(user, seen, MonotonicTime::Never(),
+                    [&read, user](Wake) { read(user); });
+    };
+    constexpr int kReaders = 8;
+    for (int i = 0; i < kReaders; ++i) read(i % 2 == 0 ? kAlice : kBob);
+    std::vector<std::thread> publishers;
+    for (int i = 0; i < 2; ++i) {
+      publishers.emplace_back([&, i] {
+        for (int n = 0; n < kNews / 2; ++n) {
+          news.fetch_add(1);
+          if (i == 0) {
+            notifier.PublishRoom(kRoom);
+          } else {
+            const std::vector<std::string> both = {kAlice, kBob};
+            notifier.PublishUsers(both);
+          }
+        }
+      });
+    }
+    for (std::thread& publisher : publishers) publisher.join();
+    // Would wait for ever (and run into the test's timeout) after a lost wake-up.
+    for (int done = finished.load(); done != kReaders; done = finished.load()) {
+      finished.wait(done);
+    }
+    EXPECT_EQ(notifier.parked(), 0u);
+  }
+  executor->Shutdown();
+}
+
+}  // namespace
+}  // namespace matrixcore
