@@ -117,6 +117,15 @@ Writer& Writer::Raw(std::string_view json) {
   return *this;
 }
 
+Writer& Writer::RawMembers(std::string_view members) {
+  assert(InObject(true) && !after_key_ && "members belong into an object");
+  if (members.empty()) return *this;
+  if (need_comma_) out_.push_back(',');
+  out_.append(members);
+  need_comma_ = true;
+  return *this;
+}
+
 namespace {
 
 // The letter after the backslash for characters that have one, else 0.

@@ -424,6 +424,7 @@ void RoomWork::ApplyState(NewEvent& added) {
   const StateKey key{std::string(event->type()), std::string(*event->state_key())};
   // The look-up cannot fail: AddDraft made it before.
   const StateKeyNum num = FindKey(key.type, key.state_key).value();
+  if (num < room_.current.size()) added.stored.replaces = room_.current[num];
   const LoadedRoom::NewSnap snap = room_.PushState({num, added.stored.idx});
   batch_.PutRow(tables::kStateSnaps,
                 {RoomCell(), int64_t{snap.snap}, int64_t{snap.parent},
@@ -448,6 +449,7 @@ void RoomWork::ApplyRedaction(Draft& work) {
       if (added.stored.idx != target.idx) continue;
       target.before = added.stored.before;
       target.after = added.stored.after;
+      target.replaces = added.stored.replaces;
       added.stored = target;
       pos = added.pos;
     }

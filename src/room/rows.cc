@@ -78,6 +78,7 @@ Result<StoredEvent> EventFromRow(Row row, const RoomVersionRules& rules) {
   stored.pos = CellInt(row[Events::kPos]);
   stored.before = Narrow(row[Events::kBefore]);
   stored.after = Narrow(row[Events::kAfter]);
+  stored.replaces = Narrow(row[Events::kReplaces]);
   stored.flags = CellInt(row[Events::kFlags]);
   stored.redacted_by = TakeText(row[Events::kRedactedBy]);
   stored.txn_device = TakeText(row[Events::kTxnDevice]);
@@ -129,6 +130,7 @@ BatchRow RowFromEvent(const StoredEvent& stored, const BatchCell& room,
           state_key ? BatchCell(std::string(*state_key)) : BatchCell(),
           int64_t{stored.before},
           int64_t{stored.after},
+          int64_t{stored.replaces},
           stored.flags,
           TextOrNull(stored.redacted_by),
           TextOrNull(stored.txn_device),

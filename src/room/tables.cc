@@ -37,6 +37,7 @@ const TableSpec kEvents{
                 {"state_key", kText, true},
                 {"state_before", kInt64},
                 {"state_after", kInt64},
+                {"replaces", kInt64},
                 {"flags", kInt64},
                 {"redacted_by", kText, true},
                 {"txn_device", kText, true},

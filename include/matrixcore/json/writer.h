@@ -36,6 +36,9 @@ class Writer {
   Writer& Double(double value);
   // One complete JSON value, copied as it is.
   Writer& Raw(std::string_view json);
+  // Members of the open object, copied as they are: the text between the braces
+  // of another object.  "" adds nothing.
+  Writer& RawMembers(std::string_view members);
 
   // Key and value in one.
   Writer& Field(std::string_view key, std::string_view text) {

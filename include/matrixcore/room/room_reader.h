@@ -58,6 +58,7 @@ struct StoredEvent {
   Position pos = 0;
   StateSnap before = 0;
   StateSnap after = 0;
+  EventIdx replaces = 0;  // Of a state event: the one before at its key, or 0.
   int64_t flags = 0;
   std::string redacted_by;  // "" if it was not redacted.
   std::string txn_device;   // "" if it was sent without a transaction id.

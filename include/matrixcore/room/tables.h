@@ -45,6 +45,7 @@ struct Events {
     kStateKey,  // Null for an event that is not state.
     kBefore,    // State snapshot before the event ...
     kAfter,     // ... and after it.
+    kReplaces,  // Of a state event: the number of the event before at its key.
     kFlags,     // EventFlags.
     kRedactedBy,  // Event id of the redaction that was applied; null if none.
     kTxnDevice,   // Who sent it with which transaction id; null if neither.

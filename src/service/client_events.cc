@@ -1,0 +1,197 @@
+#include "matrixcore/service/client_events.h"
+
+#include <absl/container/flat_hash_map.h>
+
+#include <array>
+#include <utility>
+
+#include "matrixcore/event/types.h"
+#include "matrixcore/json/object.h"
+
+namespace matrixcore {
+namespace {
+
+// Spec: client-server API, "Stripped state".
+constexpr std::array<std::string_view, 7> kStrippedTypes = {
+    kTypeCreate,    kTypeName,           kTypeAvatar,    kTypeTopic,
+    kTypeJoinRules, kTypeCanonicalAlias, kTypeEncryption};
+
+// The `redacts` of a redaction stands at the top level for old clients and in
+// the content for new ones, whatever the room version.
+std::string ContentWithRedacts(const Event& event) {
+  json::Object content = json::Object::From(event.content());
+  content.SetString("redacts", event.redacts());
+  return content.ToJson();
+}
+
+}  // namespace
+
+// What `unsigned` needs beside the event.
+struct ClientEvents::Extras {
+  EventPtr previous;           // The state event that was replaced.
+  bool previous_visible = false;
+  EventPtr redaction;
+  Membership membership = Membership::kNone;
+};
+
+Result<std::vector<ClientEvents::Extras>> ClientEvents::LoadExtras(
+    const RoomHead& room, std::span<const StoredEvent> events,
+    const ClientEventFormat& format) {
+  std::vector<Extras> extras(events.size());
+
+  std::vector<EventIdx> replaced;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < events.size(); ++i) {
+    if (events[i].replaces == 0) continue;
+    replaced.push_back(events[i].replaces);
+    places.push_back(i);
+  }
+  if (!replaced.empty()) {
+    MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> previous,
+                        reader_.StoredEvents(room, replaced));
+    MC_ASSIGN_OR_RETURN(const std::vector<bool> visible,
+                        reader_.Visible(room, session_.user_id, previous));
+    for (size_t i = 0; i < places.size(); ++i) {
+      extras[places[i]].previous = previous[i].event;
+      extras[places[i]].previous_visible = visible[i];
+    }
+  }
+
+  for (size_t i = 0; i < events.size(); ++i) {
+    if (events[i].redacted_by.empty()) continue;
+    MC_ASSIGN_OR_RETURN(const auto redaction,
+                        reader_.Event(events[i].redacted_by));
+    if (redaction) extras[i].redaction = redaction->stored.event;
+  }
+
+  if (format.with_membership) {
+    MC_ASSIGN_OR_RETURN(const StateKeyNum key,
+                        reader_.KeyNum(room, kTypeMember, session_.user_id));
+    absl::flat_hash_map<EventIdx, Membership> known = {{0, Membership::kNone}};
+    for (size_t i = 0; i < events.size() && key != 0; ++i) {
+      MC_ASSIGN_OR_RETURN(const StateMapPtr state,
+                          reader_.State(room, events[i].after));
+      const EventIdx member = state->Find(key);
+      const auto [it, unknown] = known.try_emplace(member, Membership::kNone);
+      if (unknown) {
+        MC_ASSIGN_OR_RETURN(const std::vector<EventPtr> event,
+                            reader_.Events(room, {&member, 1}));
+        it->second = MembershipOf(*event[0]);
+      }
+      extras[i].membership = it->second;
+    }
+  }
+  return extras;
+}
+
+void ClientEvents::WriteOne(json::Writer& out, const RoomHead& room,
+                            const StoredEvent& stored, const Extras& extras,
+                            const ClientEventFormat& format) const {
+  const Event& event = *stored.event;
+  out.BeginObject();
+  if (format.federation) {
+    // The members of the PDU, as they are.
+    const std::string_view json = event.json();
+    out.RawMembers(json.substr(1, json.size() - 2));
+    out.Field("event_id", event.event_id());
+  } else {
+    const bool redaction =
+        event.type() == kTypeRedaction && !event.redacts().empty();
+    if (redaction) {
+      out.RawField("content", ContentWithRedacts(event));
+    } else {
+      out.RawField("content", event.content_json());
+    }
+    out.Field("event_id", event.event_id());
+    out.Field("origin_server_ts", event.origin_server_ts());
+    if (redaction) out.Field("redacts", event.redacts());
+    if (format.with_room_id) out.Field("room_id", room.room_id);
+    out.Field("sender", event.sender());
+    if (const auto state_key = event.state_key()) {
+      out.Field("state_key", *state_key);
+    }
+    out.Field("type", event.type());
+  }
+  out.Key("unsigned").BeginObject();
+  out.Field("age", now_.ms - event.origin_server_ts());
+  if (format.with_membership) {
+    out.Field("membership", MembershipName(extras.membership));
+  }
+  if (extras.previous != nullptr) {
+    out.Field("replaces_state", extras.previous->event_id());
+    if (extras.previous_visible) {
+      out.RawField("prev_content", extras.previous->content_json());
+    }
+  }
+  if (extras.redaction != nullptr) {
+    StoredEvent redaction;
+    redaction.event = extras.redaction;
+    ClientEventFormat plain = format;
+    plain.with_membership = false;
+    out.Key("redacted_because");
+    WriteOne(out, room, redaction, Extras(), plain);
+  }
+  if (!stored.txn_id.empty() && stored.txn_device == session_.device_id &&
+      event.sender() == session_.user_id) {
+    out.Field("transaction_id", stored.txn_id);
+  }
+  out.EndObject();
+  out.EndObject();
+}
+
+Status ClientEvents::WriteArray(json::Writer& out, const RoomHead& room,
+                                std::span<const StoredEvent> events,
+                                const ClientEventFormat& format) {
+  MC_ASSIGN_OR_RETURN(const std::vector<Extras> extras,
+                      LoadExtras(room, events, format));
+  out.BeginArray();
+  for (size_t i = 0; i < events.size(); ++i) {
+    WriteOne(out, room, events[i], extras[i], format);
+  }
+  out.EndArray();
+  return OkStatus();
+}
+
+Status ClientEvents::Write(json::Writer& out, const RoomHead& room,
+                           const StoredEvent& event,
+                           const ClientEventFormat& format) {
+  MC_ASSIGN_OR_RETURN(const std::vector<Extras> extras,
+                      LoadExtras(room, {&event, 1}, format));
+  WriteOne(out, room, event, extras[0], format);
+  return OkStatus();
+}
+
+Status ClientEvents::WriteStrippedState(json::Writer& out, const RoomHead& room,
+                                        StateSnap snap) {
+  std::vector<EventPtr> events;
+  for (const std::string_view type : kStrippedTypes) {
+    MC_ASSIGN_OR_RETURN(EventPtr event, reader_.StateEvent(room, snap, type, ""));
+    if (event != nullptr) events.push_back(std::move(event));
+  }
+  MC_ASSIGN_OR_RETURN(
+      EventPtr member,
+      reader_.StateEvent(room, snap, kTypeMember, session_.user_id));
+  if (member != nullptr) {
+    // Who invites: clients show their name and avatar.
+    if (member->sender() != session_.user_id) {
+      MC_ASSIGN_OR_RETURN(
+          EventPtr sender,
+          reader_.StateEvent(room, snap, kTypeMember, member->sender()));
+      if (sender != nullptr) events.push_back(std::move(sender));
+    }
+    events.push_back(std::move(member));
+  }
+  out.BeginArray();
+  for (const EventPtr& event : events) {
+    out.BeginObject();
+    out.RawField("content", event->content_json());
+    out.Field("sender", event->sender());
+    out.Field("state_key", *event->state_key());
+    out.Field("type", event->type());
+    out.EndObject();
+  }
+  out.EndArray();
+  return OkStatus();
+}
+
+}  // namespace matrixcore
