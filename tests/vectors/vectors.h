@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -15,7 +16,7 @@ namespace matrixcore::vectors {
 
 // The bytes of a file, named relative to tests/vectors.
 inline std::string ReadFile(const std::string& name) {
-  std::ifstream file(std::string(MC_VECTORS_DIR) + "/" + name,
+  std::ifstream file(std::filesystem::path(MC_VECTORS_DIR) / name,
                      std::ios::binary);
   EXPECT_TRUE(file.good()) << "cannot read " << name;
   std::ostringstream text;
