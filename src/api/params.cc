@@ -164,8 +164,8 @@ Result<std::optional<std::string_view>> QueryEnum(
   const std::optional<std::string_view> text = call.target.Param(name);
   if (!text) return text;
   if (std::find(values.begin(), values.end(), *text) == values.end()) {
-    return InvalidParam(fmt::format("'{}' must be one of: {}", name,
-                                    fmt::join(values, ", ")));
+    return InvalidParam(
+        fmt::format("'{}' must be one of: {}", name, fmt::join(values, ", ")));
   }
   return text;
 }

@@ -3,7 +3,8 @@
 //
 //   Result<Reply> PutTyping(Call& call) {
 //     MC_RETURN_IF_ERROR(RequirePathUser(call, 1));
-//     MC_ASSIGN_OR_RETURN(const bool typing, RequiredBool(call.root(), "typing"));
+//     MC_ASSIGN_OR_RETURN(const bool typing,
+//                         RequiredBool(call.root(), "typing"));
 //     MC_ASSIGN_OR_RETURN(const int64_t timeout,
 //                         OptionalInt(call.root(), "timeout", 30'000));
 //     ...

@@ -1,2 +1,3 @@
-set(SRCS_core params.cc)
+set(SRCS_core errors.cc homeserver.cc params.cc rate_limiter.cc
+    request_metrics.cc route_table.cc router.cc routes.cc)
 set(TESTS_core)

@@ -1,0 +1,151 @@
+// The tables of accounts and of what belongs to them, as data.
+//
+// Times are milliseconds since 1970.  Secrets (passwords, tokens) are kept as
+// hashes only.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "matrixcore/store/table.h"
+
+namespace matrixcore::tables {
+
+// Facts about the server itself.
+struct ServerInfo {
+  enum Column : uint32_t { kName, kValue };
+};
+extern const TableSpec kServerInfo;
+
+// One row an account; never removed.
+struct Users {
+  enum Column : uint32_t {
+    kUser,
+    kPasswordHash,  // Null: no login with a password.
+    kCreated,
+    kGuest,
+    kAdmin,
+    kDeactivated,  // When, or null.
+    kErased,       // 1: the user asked for it at deactivation.
+  };
+};
+extern const TableSpec kUsers;
+
+struct Devices {
+  enum Column : uint32_t { kUser, kDevice, kDisplayName, kCreated };
+};
+extern const TableSpec kDevices;
+
+// Where and when devices were last seen; a row may be missing.
+struct DeviceActivity {
+  enum Column : uint32_t { kUser, kDevice, kAddress, kTs };
+};
+extern const TableSpec kDeviceActivity;
+
+struct AccessTokens {
+  enum Column : uint32_t {
+    kUser,
+    kDevice,
+    kHash,      // SHA-256 of the token; unique.
+    kExpires,   // Null: never.
+    kReplaces,  // Hash of the refresh token that it was got with, until first
+                // use.
+  };
+  enum Index : uint32_t { kByHash };
+};
+extern const TableSpec kAccessTokens;
+
+struct RefreshTokens {
+  enum Column : uint32_t {
+    kUser,
+    kDevice,
+    kHash,        // SHA-256 of the token; unique.
+    kAccess,      // Hash of the access token that was given with it.
+    kNextAccess,  // Hashes of the tokens got with it, until they are used.
+    kNextRefresh,
+    kReplaces,  // Hash of the refresh token that it was got with, until first
+                // use.
+  };
+  enum Index : uint32_t { kByHash };
+};
+extern const TableSpec kRefreshTokens;
+
+// Tokens that allow a registration.
+struct RegistrationTokens {
+  enum Column : uint32_t {
+    kToken,
+    kUsesAllowed,  // Null: any number.
+    kCompleted,    // Accounts made with it.
+    kExpires,      // Null: never.
+  };
+};
+extern const TableSpec kRegistrationTokens;
+
+// One row a field of a user's profile.
+struct Profiles {
+  enum Column : uint32_t { kUser, kField, kJson };
+};
+extern const TableSpec kProfiles;
+
+// Account data, global (room id "") and of rooms.
+struct AccountData {
+  enum Column : uint32_t { kUser, kRoomId, kType, kJson, kPos };
+  enum Index : uint32_t { kByPos };
+};
+extern const TableSpec kAccountData;
+
+// Filters, numbered from 0 for each user, kept forever.
+struct Filters {
+  enum Column : uint32_t {
+    kUser,
+    kId,
+    kHash,  // SHA-256 of the canonical JSON, to find the same filter again.
+    kJson,
+  };
+  enum Index : uint32_t { kByHash };
+};
+extern const TableSpec kFilters;
+
+// Identity keys of devices.
+struct DeviceKeys {
+  enum Column : uint32_t { kUser, kDevice, kJson };
+};
+extern const TableSpec kDeviceKeys;
+
+// One-time keys that wait to be claimed, oldest first.
+struct OneTimeKeys {
+  enum Column : uint32_t {
+    kUser,
+    kDevice,
+    kAlgorithm,
+    kPos,    // When it was uploaded ...
+    kIndex,  // ... and where in the upload.
+    kKeyId,
+    kJson,
+  };
+  enum Index : uint32_t { kByKeyId };
+};
+extern const TableSpec kOneTimeKeys;
+
+// How many of them there are.
+struct OneTimeKeyCounts {
+  enum Column : uint32_t { kUser, kDevice, kAlgorithm, kCount };
+};
+extern const TableSpec kOneTimeKeyCounts;
+
+struct FallbackKeys {
+  enum Column : uint32_t { kUser, kDevice, kAlgorithm, kKeyId, kJson, kUsed };
+};
+extern const TableSpec kFallbackKeys;
+
+// When a user's devices or their keys last changed.
+struct DeviceListChanges {
+  enum Column : uint32_t { kUser, kPos };
+  enum Index : uint32_t { kByPos };
+};
+extern const TableSpec kDeviceListChanges;
+
+// All of the above.
+std::vector<TableSpec> AccountTables();
+
+}  // namespace matrixcore::tables

@@ -1,0 +1,194 @@
+#include "matrixcore/api/homeserver.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <utility>
+
+#include "api/router.h"
+#include "api/routes.h"
+#include "matrixcore/api/services.h"
+#include "matrixcore/id/identifiers.h"
+#include "matrixcore/room/room_reader.h"
+#include "matrixcore/room/room_writer.h"
+#include "matrixcore/room/tables.h"
+#include "matrixcore/roomversion/room_version.h"
+#include "matrixcore/service/account_tables.h"
+#include "matrixcore/service/accounts.h"
+#include "matrixcore/service/notifier.h"
+
+namespace matrixcore {
+namespace {
+
+using tables::kServerInfo;
+using tables::ServerInfo;
+
+Status BadOption(std::string message) {
+  return Status(StatusCode::kFailedPrecondition, std::move(message));
+}
+
+Status CheckOptions(const HomeserverOptions& options) {
+  if (!IsServerName(options.server_name)) {
+    return BadOption(fmt::format("server_name: '{}' is not a server name",
+                                 options.server_name));
+  }
+  if (FindRoomVersion(options.default_room_version) == nullptr) {
+    return BadOption(
+        fmt::format("default_room_version: '{}' is not a room version",
+                    options.default_room_version));
+  }
+  for (const std::string& user : options.admin_users) {
+    if (!IsUserId(user) || DomainOf(user) != options.server_name) {
+      return BadOption(fmt::format(
+          "admin_users: '{}' is not a user id of this server", user));
+    }
+  }
+  return OkStatus();
+}
+
+// A store belongs to the server name that first opened it: events, user ids and
+// signatures carry that name.
+Status ClaimStore(Store& store, const std::string& server_name) {
+  const Row key = {std::string("server_name")};
+  std::string owner;
+  {
+    MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                        store.NewSnapshot());
+    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                        snapshot->Get(kServerInfo, key));
+    if (row) owner = CellText((*row)[ServerInfo::kValue]);
+  }
+  if (owner.empty()) {
+    WriteBatch batch;
+    batch.InsertRow(kServerInfo, {std::string("server_name"), server_name});
+    MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
+                        store.Commit(std::move(batch)));
+    return OkStatus();
+  }
+  if (owner == server_name) return OkStatus();
+  return BadOption(fmt::format(
+      "server_name: the store belongs to '{}', not to '{}'", owner,
+      server_name));
+}
+
+// Stands for a service that no route uses yet.
+template <typename T>
+T& NotYet() {
+  alignas(16) static char nothing[16];
+  return *reinterpret_cast<T*>(nothing);
+}
+
+}  // namespace
+
+const Schema& MatrixSchema() {
+  static const Schema schema = [] {
+    Schema all;
+    all.version = 1;
+    for (const auto& tables :
+         {tables::RoomTables(), tables::AccountTables()}) {
+      all.tables.insert(all.tables.end(), tables.begin(), tables.end());
+    }
+    return all;
+  }();
+  return schema;
+}
+
+// Members are made in this order and destroyed in the reverse order.
+struct Homeserver::Rep {
+  Rep(HomeserverOptions o, const HomeserverDeps& d);
+
+  const HomeserverOptions options;
+  const HomeserverDeps deps;
+
+  // Rooms.
+  RoomCaches room_caches;
+  RoomActivity room_activity;
+  JoinedUsers joined_users;
+  Notifier notifier;
+  RoomWriter room_writer;
+
+  // Services.
+  AccountService accounts;
+
+  api::Services services;
+  api::Router router;
+  std::atomic<bool> shut_down{false};
+};
+
+Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
+    : options(std::move(o)),
+      deps(d),
+      room_caches({.event_bytes = options.event_cache_bytes,
+                   .state_bytes = options.state_cache_bytes}),
+      room_activity(d.store.LastPosition()),
+      notifier(joined_users, d.rooms, d.timers, d.clock, d.metrics),
+      room_writer({.server_name = options.server_name},
+                  {.store = d.store,
+                   .coordinator = d.coordinator,
+                   .executor = d.rooms,
+                   .clock = d.clock,
+                   .random = d.random,
+                   .signing_key = d.signing_key,
+                   .caches = room_caches,
+                   .activity = room_activity,
+                   .joined = joined_users,
+                   .listener = notifier,
+                   .log = d.log,
+                   .metrics = d.metrics}),
+      accounts({.server_name = options.server_name,
+                .password_cost = options.password_cost,
+                .access_token_lifetime_ms = options.access_token_lifetime_ms,
+                .admin_users = options.admin_users},
+               {.store = d.store,
+                .clock = d.clock,
+                .random = d.random,
+                .background = d.background,
+                .timers = d.timers,
+                .log = d.log}),
+      services{.options = options,
+               .deps = deps,
+               .room_caches = room_caches,
+               .room_writer = room_writer,
+               .notifier = notifier,
+               .accounts = accounts,
+               .registration = NotYet<RegistrationService>(),
+               .uia = NotYet<UiaService>(),
+               .devices = NotYet<DeviceService>(),
+               .profiles = NotYet<ProfileService>(),
+               .account_data = NotYet<AccountDataService>(),
+               .filters = NotYet<FilterService>(),
+               .push_rules = NotYet<PushRuleService>(),
+               .keys = NotYet<KeyService>(),
+               .rooms = NotYet<RoomService>(),
+               .messages = NotYet<MessageService>(),
+               .history = NotYet<HistoryService>(),
+               .ephemeral = NotYet<EphemeralService>(),
+               .sync = NotYet<SyncService>()},
+      router(services, api::AllRoutes()) {}
+
+Homeserver::Homeserver(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
+
+Homeserver::~Homeserver() { Shutdown(); }
+
+Result<std::unique_ptr<Homeserver>> Homeserver::Create(
+    HomeserverOptions options, const HomeserverDeps& deps) {
+  MC_RETURN_IF_ERROR(CheckOptions(options));
+  MC_RETURN_IF_ERROR(ClaimStore(deps.store, options.server_name));
+  return std::unique_ptr<Homeserver>(
+      new Homeserver(std::make_unique<Rep>(std::move(options), deps)));
+}
+
+void Homeserver::Handle(HttpRequest request, Responder respond) {
+  rep_->router.Handle(std::move(request), std::move(respond));
+}
+
+// New requests are refused first, so that what follows comes to an end.
+void Homeserver::Shutdown() {
+  if (rep_->shut_down.exchange(true)) return;
+  rep_->router.RefuseNew();
+  rep_->notifier.Shutdown();
+  rep_->room_writer.Drain();
+  rep_->accounts.FlushActivity();
+}
+
+}  // namespace matrixcore

@@ -1,0 +1,12 @@
+#include "api/routes.h"
+
+namespace matrixcore::api {
+
+// Each owner of a module adds a line.
+std::vector<std::span<const Route>> AllRoutes() {
+  return {
+      ServerRoutes(),
+  };
+}
+
+}  // namespace matrixcore::api

@@ -1,0 +1,633 @@
+#include "matrixcore/service/accounts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <utility>
+
+#include "matrixcore/base/mutex.h"
+#include "matrixcore/crypto/hash.h"
+#include "matrixcore/id/identifiers.h"
+#include "matrixcore/service/account_tables.h"
+#include "service/token_cache.h"
+#include "service/transact.h"
+
+namespace matrixcore {
+namespace {
+
+using tables::AccessTokens;
+using tables::DeviceActivity;
+using tables::Devices;
+using tables::kAccessTokens;
+using tables::kAccountData;
+using tables::kDeviceActivity;
+using tables::kDevices;
+using tables::kProfiles;
+using tables::kRefreshTokens;
+using tables::kUsers;
+using tables::RefreshTokens;
+using tables::Users;
+
+constexpr size_t kMaxDeviceIdBytes = 255;
+constexpr size_t kCachedTokens = 20'000;
+constexpr int64_t kActivityIntervalMs = 60'000;
+constexpr std::string_view kDeviceIdAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+constexpr int kDeviceIdLength = 10;
+constexpr int kTokenLength = 32;
+
+Status NoSuchAccount() {
+  return Status(StatusCode::kNotFound, "M_NOT_FOUND", "No such account");
+}
+
+Status UnknownToken() {
+  return Status(StatusCode::kUnauthenticated, "M_UNKNOWN_TOKEN",
+                "Unknown refresh token");
+}
+
+Status DeactivatedError() {
+  return Status(StatusCode::kPermissionDenied, "M_USER_DEACTIVATED",
+                "This account has been deactivated");
+}
+
+Status WrongPassword() {
+  return Status(StatusCode::kPermissionDenied, "M_FORBIDDEN",
+                "Invalid username or password");
+}
+
+Blob ToBlob(const Sha256Digest& hash) {
+  return Blob{std::string(AsText(ByteView(hash)))};
+}
+
+Row Key(std::string_view user_id) { return {TextCell(user_id)}; }
+Row Key(std::string_view user_id, std::string_view device_id) {
+  return {TextCell(user_id), TextCell(device_id)};
+}
+
+Account AccountOf(const Row& row) {
+  return {.user_id = std::string(CellText(row[Users::kUser])),
+          .created = {CellInt(row[Users::kCreated])},
+          .is_guest = CellInt(row[Users::kGuest]) != 0,
+          .is_admin = CellInt(row[Users::kAdmin]) != 0,
+          .deactivated = !IsNull(row[Users::kDeactivated]),
+          .has_password = !IsNull(row[Users::kPasswordHash])};
+}
+
+}  // namespace
+
+struct AccountService::Rep : std::enable_shared_from_this<Rep> {
+  Rep(const Options& o, const Deps& d)
+      : options(o), deps(d), cache(kCachedTokens) {}
+
+  // --- Tokens ---
+  struct Tokens {
+    std::string access, refresh;
+    Sha256Digest access_hash{}, refresh_hash{};
+    std::optional<int64_t> expires;
+  };
+  Tokens NewTokens(bool refreshable) {
+    Tokens tokens;
+    tokens.access = "mca_" + deps.random.AlphaNumeric(kTokenLength);
+    tokens.access_hash = Sha256(tokens.access);
+    if (refreshable) {
+      tokens.refresh = "mcr_" + deps.random.AlphaNumeric(kTokenLength);
+      tokens.refresh_hash = Sha256(tokens.refresh);
+      tokens.expires = deps.clock.Now().ms + options.access_token_lifetime_ms;
+    }
+    return tokens;
+  }
+  // `replaces` is the refresh token's row that the tokens were got with.
+  static void WriteTokens(WriteBatch& batch, const std::string& user_id,
+                          const std::string& device_id, const Tokens& tokens,
+                          const BatchCell& replaces) {
+    BatchCell expires;
+    if (tokens.expires) expires = *tokens.expires;
+    batch.InsertRow(
+        kAccessTokens,
+        {user_id, device_id, ToBlob(tokens.access_hash), expires, replaces});
+    if (tokens.refresh.empty()) return;
+    batch.InsertRow(kRefreshTokens, {user_id,
+                                     device_id,
+                                     ToBlob(tokens.refresh_hash),
+                                     ToBlob(tokens.access_hash),
+                                     {},
+                                     {},
+                                     replaces});
+  }
+  NewSession ToSession(std::string user_id, std::string device_id,
+                       Tokens tokens) const {
+    return {
+        .user_id = std::move(user_id),
+        .device_id = std::move(device_id),
+        .access_token = std::move(tokens.access),
+        .refresh_token = std::move(tokens.refresh),
+        .expires_in_ms = tokens.expires ? options.access_token_lifetime_ms : 0};
+  }
+  Status RetirePredecessor(const std::string& user_id,
+                           const std::string& device_id, const Blob& replaced);
+  Result<TokenCheck> Load(const Sha256Digest& hash, std::string_view address);
+  Result<TokenCheck> Judge(TokenCache::Entry& entry, std::string_view address);
+
+  // --- Activity ---
+  struct Seen {
+    std::string address;
+    int64_t ts = 0;
+  };
+  void Note(TokenCache::Entry& entry, std::string_view address);
+  void FlushActivity();
+
+  // --- Devices ---
+  void AddDeletion(WriteBatch& batch, const std::string& user_id,
+                   const std::string& device_id);
+
+  const Options options;
+  const Deps deps;
+  TokenCache cache;
+  std::vector<DeviceHook> device_hooks;
+  std::vector<DepartureHook> departure_hooks;
+
+  Mutex mutex;
+  std::map<std::pair<std::string, std::string>, Seen> seen MC_GUARDED_BY(mutex);
+  bool flush_planned MC_GUARDED_BY(mutex) = false;
+  // What an unknown user's password is compared with.
+  Mutex hash_mutex;
+  std::string no_password_hash MC_GUARDED_BY(hash_mutex);
+};
+
+AccountService::AccountService(Options options, const Deps& deps)
+    : options_(options), rep_(std::make_shared<Rep>(options_, deps)) {}
+
+AccountService::~AccountService() = default;
+
+// --- Access tokens ---
+
+Result<TokenCheck> AccountService::Authenticate(std::string_view access_token,
+                                                std::string_view address) {
+  const Sha256Digest hash = Sha256(access_token);
+  if (const TokenCache::EntryPtr entry = rep_->cache.Get(hash)) {
+    return rep_->Judge(*entry, address);
+  }
+  return rep_->Load(hash, address);
+}
+
+Result<TokenCheck> AccountService::Rep::Judge(TokenCache::Entry& entry,
+                                              std::string_view address) {
+  TokenCheck check;
+  if (entry.expires_ms != 0 && entry.expires_ms <= deps.clock.Now().ms) {
+    check.state = TokenCheck::State::kExpired;
+    return check;
+  }
+  Note(entry, address);
+  check.state = TokenCheck::State::kValid;
+  check.session = entry.session;
+  return check;
+}
+
+Result<TokenCheck> AccountService::Rep::Load(const Sha256Digest& hash,
+                                             std::string_view address) {
+  const uint64_t epoch = cache.epoch();
+  MC_ASSIGN_OR_RETURN(std::unique_ptr<Snapshot> snapshot,
+                      deps.store.NewSnapshot());
+  MC_ASSIGN_OR_RETURN(const std::optional<Row> token,
+                      FindByIndex(*snapshot, kAccessTokens,
+                                  AccessTokens::kByHash, {ToBlob(hash)}));
+  if (!token) return TokenCheck();
+  const std::string user_id(CellText((*token)[AccessTokens::kUser]));
+  MC_ASSIGN_OR_RETURN(const std::optional<Row> user,
+                      snapshot->Get(kUsers, Key(user_id)));
+  if (!user) return TokenCheck();
+  snapshot.reset();
+
+  const Account account = AccountOf(*user);
+  auto entry = std::make_shared<TokenCache::Entry>();
+  entry->session = {
+      .user_id = user_id,
+      .device_id = std::string(CellText((*token)[AccessTokens::kDevice])),
+      .is_guest = account.is_guest,
+      .is_admin = account.is_admin ||
+                  std::count(options.admin_users.begin(),
+                             options.admin_users.end(), user_id) != 0};
+  entry->expires_ms = CellInt((*token)[AccessTokens::kExpires]);
+  MC_ASSIGN_OR_RETURN(TokenCheck check, Judge(*entry, address));
+  if (check.state != TokenCheck::State::kValid) return check;
+  if (const Cell& replaces = (*token)[AccessTokens::kReplaces];
+      !IsNull(replaces)) {
+    MC_RETURN_IF_ERROR(RetirePredecessor(user_id, entry->session.device_id,
+                                         *std::get_if<Blob>(&replaces)));
+    // Something was deleted, so the cache keeps this token from its next use
+    // on.
+    return check;
+  }
+  cache.Put(hash, std::move(entry), epoch);
+  return check;
+}
+
+// A token that was got with the refresh token `replaced` is used for the first
+// time: the refresh token and its access token have done their work.
+Status AccountService::Rep::RetirePredecessor(const std::string& user_id,
+                                              const std::string& device_id,
+                                              const Blob& replaced) {
+  const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
+    MC_ASSIGN_OR_RETURN(
+        const std::optional<Row> old,
+        snapshot.Get(kRefreshTokens, {user_id, device_id, replaced}));
+    if (!old) return OkStatus();
+    const auto cell = [&old](uint32_t column) {
+      return ToBatchRow(*old)[column];
+    };
+    batch.Require(WriteBatch::ColumnEquals{&kRefreshTokens,
+                                           {user_id, device_id, replaced},
+                                           RefreshTokens::kNextAccess,
+                                           (*old)[RefreshTokens::kNextAccess]});
+    batch.DeleteRow(kRefreshTokens, {user_id, device_id, replaced});
+    batch.DeleteRow(kAccessTokens,
+                    {user_id, device_id, cell(RefreshTokens::kAccess)});
+    // The successors stand on their own from now on.
+    MC_ASSIGN_OR_RETURN(
+        const std::optional<Row> access,
+        snapshot.Get(kAccessTokens,
+                     {user_id, device_id, (*old)[RefreshTokens::kNextAccess]}));
+    if (access) {
+      BatchRow row = ToBatchRow(*access);
+      row[AccessTokens::kReplaces] = {};
+      batch.PutRow(kAccessTokens, std::move(row));
+    }
+    MC_ASSIGN_OR_RETURN(
+        const std::optional<Row> refresh,
+        snapshot.Get(kRefreshTokens, {user_id, device_id,
+                                      (*old)[RefreshTokens::kNextRefresh]}));
+    if (refresh) {
+      BatchRow row = ToBatchRow(*refresh);
+      row[RefreshTokens::kReplaces] = {};
+      batch.PutRow(kRefreshTokens, std::move(row));
+    }
+    return OkStatus();
+  };
+  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
+                      Transact(deps.store, attempt));
+  cache.EraseDevice(user_id, device_id);
+  return OkStatus();
+}
+
+Result<NewSession> AccountService::OpenSession(std::string_view user_id,
+                                               const SessionRequest& request) {
+  if (request.device_id.size() > kMaxDeviceIdBytes) {
+    return Status(StatusCode::kInvalidArgument, "M_INVALID_PARAM",
+                  "The device id is too long");
+  }
+  const std::string user(user_id);
+  std::string device = request.device_id;
+  Rep::Tokens tokens;
+  bool known_device = false;
+  const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
+    MC_ASSIGN_OR_RETURN(const std::optional<Row> account,
+                        snapshot.Get(kUsers, Key(user)));
+    if (!account) return NoSuchAccount();
+    if (AccountOf(*account).deactivated) return DeactivatedError();
+    batch.Require(WriteBatch::ColumnEquals{&kUsers, Key(user),
+                                           Users::kDeactivated, Cell()});
+    if (request.device_id.empty()) {
+      device = rep_->deps.random.String(kDeviceIdLength, kDeviceIdAlphabet);
+    }
+    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                        snapshot.Get(kDevices, Key(user, device)));
+    known_device = row.has_value();
+    if (known_device) {
+      batch.Require(WriteBatch::RowPresent{&kDevices, Key(user, device)});
+      batch.DeleteRows(kAccessTokens, {user, device});
+      batch.DeleteRows(kRefreshTokens, {user, device});
+    } else {
+      BatchCell name;
+      if (request.initial_display_name) name = *request.initial_display_name;
+      batch.InsertRow(kDevices,
+                      {user, device, name, rep_->deps.clock.Now().ms});
+    }
+    tokens = rep_->NewTokens(request.refreshable);
+    Rep::WriteTokens(batch, user, device, tokens, {});
+    return OkStatus();
+  };
+  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
+                      Transact(rep_->deps.store, attempt));
+  if (known_device) rep_->cache.EraseDevice(user, device);
+  return rep_->ToSession(user, device, std::move(tokens));
+}
+
+Result<NewSession> AccountService::Refresh(std::string_view refresh_token) {
+  const Blob hash = ToBlob(Sha256(refresh_token));
+  std::string user, device;
+  Rep::Tokens tokens;
+  std::optional<Blob> predecessor;
+  const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
+    MC_ASSIGN_OR_RETURN(
+        const std::optional<Row> row,
+        FindByIndex(snapshot, kRefreshTokens, RefreshTokens::kByHash, {hash}));
+    if (!row) return UnknownToken();
+    user = CellText((*row)[RefreshTokens::kUser]);
+    device = CellText((*row)[RefreshTokens::kDevice]);
+    if (const auto* old =
+            std::get_if<Blob>(&(*row)[RefreshTokens::kReplaces])) {
+      predecessor = *old;
+    }
+    batch.Require(
+        WriteBatch::ColumnEquals{&kRefreshTokens,
+                                 {user, device, hash},
+                                 RefreshTokens::kNextRefresh,
+                                 (*row)[RefreshTokens::kNextRefresh]});
+    BatchRow changed = ToBatchRow(*row);
+    // Asked again: the client never got, or lost, what it was given before.
+    if (!IsNull((*row)[RefreshTokens::kNextRefresh])) {
+      batch.DeleteRow(kAccessTokens,
+                      {user, device, changed[RefreshTokens::kNextAccess]});
+      batch.DeleteRow(kRefreshTokens,
+                      {user, device, changed[RefreshTokens::kNextRefresh]});
+    }
+    tokens = rep_->NewTokens(true);
+    changed[RefreshTokens::kNextAccess] = ToBlob(tokens.access_hash);
+    changed[RefreshTokens::kNextRefresh] = ToBlob(tokens.refresh_hash);
+    batch.PutRow(kRefreshTokens, std::move(changed));
+    Rep::WriteTokens(batch, user, device, tokens, hash);
+    return OkStatus();
+  };
+  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
+                      Transact(rep_->deps.store, attempt));
+  if (predecessor) {
+    MC_RETURN_IF_ERROR(rep_->RetirePredecessor(user, device, *predecessor));
+  }
+  return rep_->ToSession(user, device, std::move(tokens));
+}
+
+// --- Devices ---
+
+void AccountService::Rep::AddDeletion(WriteBatch& batch,
+                                      const std::string& user_id,
+                                      const std::string& device_id) {
+  batch.DeleteRow(kDevices, {user_id, device_id});
+  batch.DeleteRow(kDeviceActivity, {user_id, device_id});
+  batch.DeleteRows(kAccessTokens, {user_id, device_id});
+  batch.DeleteRows(kRefreshTokens, {user_id, device_id});
+  for (const DeviceHook& hook : device_hooks) hook(batch, user_id, device_id);
+}
+
+Status AccountService::DeleteDevices(std::string_view user_id,
+                                     std::span<const std::string> device_ids) {
+  const std::string user(user_id);
+  std::vector<Row> keys;
+  keys.reserve(device_ids.size());
+  for (const std::string& device : device_ids) {
+    keys.push_back(Key(user, device));
+  }
+  const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
+    MC_ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> rows,
+                        snapshot.GetMany(kDevices, keys));
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (rows[i]) rep_->AddDeletion(batch, user, device_ids[i]);
+    }
+    return OkStatus();
+  };
+  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
+                      Transact(rep_->deps.store, attempt));
+  for (const std::string& device : device_ids) {
+    rep_->cache.EraseDevice(user, device);
+    MutexLock lock(rep_->mutex);
+    rep_->seen.erase({user, device});
+  }
+  return OkStatus();
+}
+
+Status AccountService::DeleteAllDevices(std::string_view user_id,
+                                        std::string_view except_device) {
+  std::vector<std::string> devices;
+  {
+    MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                        rep_->deps.store.NewSnapshot());
+    MC_ASSIGN_OR_RETURN(
+        const std::vector<Row> rows,
+        snapshot->Scan({.table = &kDevices, .prefix = Key(user_id)}));
+    for (const Row& row : rows) {
+      const std::string_view device = CellText(row[Devices::kDevice]);
+      if (device != except_device) devices.emplace_back(device);
+    }
+  }
+  return DeleteDevices(user_id, devices);
+}
+
+void AccountService::OnDeviceDeleted(DeviceHook hook) {
+  rep_->device_hooks.push_back(std::move(hook));
+}
+
+void AccountService::OnDeactivated(DepartureHook hook) {
+  rep_->departure_hooks.push_back(std::move(hook));
+}
+
+// --- Accounts ---
+
+Result<std::optional<Account>> AccountService::Find(std::string_view user_id) {
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      rep_->deps.store.NewSnapshot());
+  MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                      snapshot->Get(kUsers, Key(user_id)));
+  if (!row) return std::optional<Account>();
+  return std::optional<Account>(AccountOf(*row));
+}
+
+Status AccountService::Create(
+    const NewAccount& account,
+    const std::function<Status(Snapshot&, WriteBatch&)>& also) {
+  BatchCell hash;
+  if (account.password) {
+    MC_ASSIGN_OR_RETURN(
+        hash, HashPassword(*account.password, rep_->options.password_cost));
+  }
+  const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
+    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                        snapshot.Get(kUsers, Key(account.user_id)));
+    if (row) {
+      return Status(StatusCode::kAlreadyExists, "M_USER_IN_USE",
+                    "This user name is taken");
+    }
+    batch.InsertRow(kUsers, {account.user_id,
+                             hash,
+                             rep_->deps.clock.Now().ms,
+                             int64_t{account.is_guest},
+                             int64_t{account.is_admin},
+                             {},
+                             int64_t{0}});
+    return also ? also(snapshot, batch) : OkStatus();
+  };
+  return Transact(rep_->deps.store, attempt).status();
+}
+
+Status AccountService::CheckPassword(std::string_view user_id,
+                                     std::string_view password) {
+  std::string hash;
+  bool deactivated = false;
+  {
+    MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                        rep_->deps.store.NewSnapshot());
+    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                        snapshot->Get(kUsers, Key(user_id)));
+    if (row) {
+      hash = CellText((*row)[Users::kPasswordHash]);
+      deactivated = AccountOf(*row).deactivated;
+    }
+  }
+  const bool has_password = !hash.empty();
+  if (!has_password) {
+    MutexLock lock(rep_->hash_mutex);
+    if (rep_->no_password_hash.empty()) {
+      MC_ASSIGN_OR_RETURN(rep_->no_password_hash,
+                          HashPassword("", rep_->options.password_cost));
+    }
+    hash = rep_->no_password_hash;
+  }
+  const bool matches = VerifyPassword(password, hash);
+  if (deactivated) return DeactivatedError();
+  if (!has_password || !matches) return WrongPassword();
+  if (!PasswordNeedsRehash(hash, rep_->options.password_cost))
+    return OkStatus();
+  if (Status status = SetPassword(user_id, password); !status.ok()) {
+    rep_->deps.log.Warn("accounts", "could not renew a password hash",
+                        {{"user", user_id}, {"error", status.ToString()}});
+  }
+  return OkStatus();
+}
+
+Status AccountService::SetPassword(std::string_view user_id,
+                                   std::string_view password) {
+  MC_ASSIGN_OR_RETURN(const std::string hash,
+                      HashPassword(password, rep_->options.password_cost));
+  return ChangeUser(user_id, [&hash](BatchRow& row) {
+    row[Users::kPasswordHash] = hash;
+    return OkStatus();
+  });
+}
+
+Status AccountService::UpgradeGuest(std::string_view user_id,
+                                    std::string_view password) {
+  MC_ASSIGN_OR_RETURN(const std::string hash,
+                      HashPassword(password, rep_->options.password_cost));
+  return ChangeUser(user_id, [&hash](BatchRow& row) {
+    if (row[Users::kGuest] != BatchCell(int64_t{1})) {
+      return Status(StatusCode::kFailedPrecondition, "This user is no guest");
+    }
+    row[Users::kPasswordHash] = hash;
+    row[Users::kGuest] = int64_t{0};
+    return OkStatus();
+  });
+}
+
+// The row may have changed since it was read in any column; `change` sees it as
+// it is when the change is made.
+Status AccountService::ChangeUser(
+    std::string_view user_id, const std::function<Status(BatchRow&)>& change) {
+  const Row key = Key(user_id);
+  const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
+    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                        snapshot.Get(kUsers, key));
+    if (!row) return NoSuchAccount();
+    for (uint32_t column = Users::kPasswordHash; column <= Users::kErased;
+         ++column) {
+      batch.Require(
+          WriteBatch::ColumnEquals{&kUsers, key, column, (*row)[column]});
+    }
+    BatchRow changed = ToBatchRow(*row);
+    MC_RETURN_IF_ERROR(change(changed));
+    batch.PutRow(kUsers, std::move(changed));
+    return OkStatus();
+  };
+  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
+                      Transact(rep_->deps.store, attempt));
+  rep_->cache.EraseUser(user_id);
+  return OkStatus();
+}
+
+Status AccountService::Deactivate(std::string_view user_id, bool erase) {
+  const int64_t now = rep_->deps.clock.Now().ms;
+  MC_RETURN_IF_ERROR(ChangeUser(user_id, [&](BatchRow& row) {
+    row[Users::kPasswordHash] = {};
+    row[Users::kDeactivated] = now;
+    row[Users::kErased] = int64_t{erase};
+    return OkStatus();
+  }));
+  MC_RETURN_IF_ERROR(DeleteAllDevices(user_id));
+  const std::string user(user_id);
+  if (erase) {
+    WriteBatch batch;
+    batch.DeleteRows(kProfiles, {user});
+    batch.DeleteRows(kAccountData, {user});
+    MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
+                        rep_->deps.store.Commit(std::move(batch)));
+  }
+  for (const DepartureHook& hook : rep_->departure_hooks) {
+    if (Status status = hook(user, erase); !status.ok()) {
+      rep_->deps.log.Error("accounts", "a deactivated user could not leave",
+                           {{"user", user}, {"error", status.ToString()}});
+    }
+  }
+  return OkStatus();
+}
+
+std::string AccountService::FullUserId(std::string_view user) const {
+  if (!user.empty() && user.front() == '@') return std::string(user);
+  return MakeUserId(user, options_.server_name);
+}
+
+// --- Activity ---
+
+void AccountService::Rep::Note(TokenCache::Entry& entry,
+                               std::string_view address) {
+  const int64_t now = deps.clock.Now().ms;
+  int64_t last = entry.noted_ms.load(std::memory_order_relaxed);
+  if (last != 0 && now - last < kActivityIntervalMs) return;
+  if (!entry.noted_ms.compare_exchange_strong(last, now)) return;
+  MutexLock lock(mutex);
+  seen[{entry.session.user_id, entry.session.device_id}] = {
+      std::string(address), now};
+  if (flush_planned) return;
+  flush_planned = true;
+  deps.timers.At(deps.clock.Monotonic() + milliseconds(kActivityIntervalMs),
+                 [weak = weak_from_this()] {
+                   const auto self = weak.lock();
+                   if (self == nullptr) return;
+                   self->deps.background.PostAdmitted([weak] {
+                     if (const auto rep = weak.lock()) rep->FlushActivity();
+                   });
+                 });
+}
+
+void AccountService::Rep::FlushActivity() {
+  std::map<std::pair<std::string, std::string>, Seen> flushed;
+  {
+    MutexLock lock(mutex);
+    flushed.swap(seen);
+    flush_planned = false;
+  }
+  // A batch for each device: one that was deleted meanwhile spoils no other.
+  for (auto& [key, activity] : flushed) {
+    const auto& [user, device] = key;
+    WriteBatch batch;
+    batch.Require(WriteBatch::RowPresent{&kDevices, Key(user, device)});
+    batch.PutRow(kDeviceActivity,
+                 {user, device, std::move(activity.address), activity.ts});
+    deps.store.CommitAsync(
+        std::move(batch), [self = shared_from_this()](Result<CommitInfo> done) {
+          if (done.ok() || done.status().code() == StatusCode::kAborted) return;
+          self->deps.log.Warn("accounts", "could not note a device's activity",
+                              {{"error", done.status().ToString()}});
+        });
+  }
+}
+
+void AccountService::FlushActivity() { rep_->FlushActivity(); }
+
+std::optional<DeviceSighting> AccountService::LastSeen(
+    std::string_view user_id, std::string_view device_id) {
+  MutexLock lock(rep_->mutex);
+  const auto it =
+      rep_->seen.find({std::string(user_id), std::string(device_id)});
+  if (it == rep_->seen.end()) return std::nullopt;
+  return DeviceSighting{it->second.address, {it->second.ts}};
+}
+
+}  // namespace matrixcore
