@@ -119,7 +119,8 @@ std::string_view DomainOf(std::string_view id) {
 
 std::string_view LocalpartOf(std::string_view id) {
   if (id.empty()) return id;
-  return id.substr(0, id.find(':')).substr(1);
+  const std::string_view rest = id.substr(1);
+  return rest.substr(0, rest.find(':'));
 }
 
 std::string MakeUserId(std::string_view localpart, std::string_view server) {
