@@ -1,0 +1,79 @@
+// The Store in one SQLite file: the default of a server.
+//
+// Beside the file lie FILE-wal and FILE-shm (SQLite's log; part of the data, to
+// be copied or moved only with it) and FILE-lock (who has it open).  Operators
+// may read the database with the sqlite3 program at any time; tables and
+// columns are those of the schema.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "matrixcore/base/log.h"
+#include "matrixcore/base/status.h"
+#include "matrixcore/base/time.h"
+#include "matrixcore/store/store.h"
+#include "matrixcore/store/table.h"
+
+namespace matrixcore {
+
+struct SqliteOptions {
+  enum class Synchronous {
+    // A commit that was reported survives a power cut.
+    kFull,
+    // It survives the death of the process, but a power cut may undo the newest
+    // commits, and their positions are then given out again.
+    kNormal,
+  };
+  Synchronous synchronous = Synchronous::kFull;
+
+  // How many snapshots there can be at once.  Their connections are opened when
+  // first needed.
+  size_t readers = 4;
+  // Most memory for pages of the file: of the one writer, and of each reader (a
+  // reader's pages are good only until the next commit).
+  size_t writer_cache_bytes = size_t{4} << 20;
+  size_t reader_cache_bytes = size_t{512} << 10;
+  // Reads so much of the file through a memory map.  Saves some time, and
+  // counts as resident memory.
+  size_t mmap_bytes = 0;
+  // Used when the file is made: a power of two from 512 to 65536.
+  uint32_t page_bytes = 4096;
+
+  // The log's size from which its contents are moved to the file in the
+  // background.  At eight times that size writers wait for readers to let go of
+  // it.
+  size_t wal_bytes = size_t{8} << 20;
+  // How long to wait for another program that holds the file's lock.
+  Duration busy_timeout = seconds(5);
+
+  // After an unclean stop the file's structure is checked: at opening if it is
+  // at most so large, and in the background if it is larger.
+  size_t check_at_open_bytes = size_t{64} << 20;
+
+  // Told what happens at opening and in the background.  May be null; must
+  // outlive the store.
+  Logger* logger = nullptr;
+};
+
+// Opens or makes (with mode 0600) the database, brings its tables up to the
+// schema's version in one transaction, and takes hold of it: a second store on
+// the same file is refused, in this process or another.  The names in `schema`
+// must outlive the store; the schema itself is copied.
+//
+// Errors, each naming the file and what to do; the file is then unchanged:
+// kInvalidArgument (the schema or an option), kUnavailable (in use, read-only,
+// no space, not allowed), kDataLoss (damaged), kFailedPrecondition (made by a
+// newer program, by another program, or with other tables under that version).
+//
+// Of the store: when writing fails for lack of space or the like, that batch
+// fails with kUnavailable and later ones are tried again.  When a commit cannot
+// be made durable (fsync fails) nobody knows what the disk holds: that and
+// every later batch fails until the file is opened again; reading goes on.
+Result<std::unique_ptr<Store>> OpenSqliteStore(
+    const std::string& path, const Schema& schema,
+    const SqliteOptions& options = {});
+
+}  // namespace matrixcore
