@@ -36,6 +36,7 @@ struct StateKey {
 // versions have or had.  docs/ and `explain` print RuleName.
 enum class Rule : uint8_t {
   kAllowed,
+  kIdentifierTooLong,  // More than 255 bytes, where the format counts characters.
   kCreateHasPrevEvents,
   kCreateRoomIdMismatch,
   kCreateUnknownVersion,
@@ -84,6 +85,8 @@ enum class Rule : uint8_t {
 };
 // "member-join-banned".
 std::string_view RuleName(Rule rule);
+// Where the rule stands in that version's text, "5.3.3"; "" when it is not there.
+std::string RuleNumber(Rule rule, const RoomVersionRules& rules);
 
 struct Verdict {
   Rule rule = Rule::kAllowed;
@@ -102,8 +105,9 @@ std::vector<StateKey> AuthStateKeys(std::string_view type,
 
 // Rules that depend on the event alone and on its own auth events: format of the
 // create event, duplicates, foreign or rejected auth events.  `auth_events` are
-// the events that it names, with whether each was rejected; `create` is the
-// room's create event (needed from version 12 on, where it is not among them).
+// the events that it names, with whether each was rejected; a null event is one
+// that could not be had, which rejects.  `create` is the room's create event if
+// that was accepted (needed from version 12 on, where it is not among them).
 struct AuthEvent {
   const Event* event = nullptr;
   bool rejected = false;
@@ -115,7 +119,10 @@ Verdict CheckAuthEvents(const Event& event,
 // Rules that depend on the room's state: everything after "considering the
 // event's auth_events".  In versions with rules().room_id_is_create_hash the
 // source must give the create event for ("m.room.create", "").  Allocates nothing
-// when the event is allowed.
+// when the event is allowed (unless by the signature of a third-party invite).
+//
+// The signature that `join_authorised_via_users_server` asks for is the business
+// of CheckIntegrity, and that it names a user at all of CheckAuthEvents.
 Verdict CheckStateAuth(const Event& event, const StateSource& state);
 
 }  // namespace matrixcore
