@@ -216,7 +216,11 @@ Result<RoomWork::Outcome> RoomWork::Process(const RoomRequest& request) {
     MC_RETURN_IF_ERROR(AddDraft(event, view, draft));
   }
   Apply(std::move(draft), &request);
-  if (request.txn) {
+  if (change->listed && *change->listed != room_.head.listed) {
+    room_.head.listed = *change->listed;
+    head_changed_ = true;
+  }
+  if (request.txn && (outcome.count > 0 || !outcome.existing.empty())) {
     const std::string& result =
         outcome.count == 0 ? outcome.existing
                            : events_[outcome.first].stored.event->event_id();
@@ -461,11 +465,10 @@ void RoomWork::ApplyRedaction(Draft& work) {
 }
 
 WriteBatch RoomWork::Finish() {
-  if (!events_.empty()) {
-    ++room_.head.generation;
-    batch_.PutRow(tables::kRooms,
-                  RowFromHead(room_.head, RoomCell(), events_.back().pos));
-  }
+  ++room_.head.generation;
+  const BatchCell last_pos = events_.empty() ? BatchCell(room_.head.last_pos)
+                                             : BatchCell(events_.back().pos);
+  batch_.PutRow(tables::kRooms, RowFromHead(room_.head, RoomCell(), last_pos));
   if (new_room_) return std::move(batch_);
   batch_.Require(WriteBatch::ColumnEquals{&tables::kRooms,
                                           {Cell(room_.head.nid)},

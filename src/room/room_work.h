@@ -80,7 +80,7 @@ class RoomWork {
   Result<Outcome> Process(const RoomRequest& request);
   Result<Outcome> ProcessCreate(const CreateRoomRequest& request);
 
-  bool empty() const { return events_.empty(); }
+  bool empty() const { return events_.empty() && !head_changed_; }
 
   struct NewEvent {
     StoredEvent stored;
@@ -125,6 +125,7 @@ class RoomWork {
   LoadedRoom& room_;
   WriteBatch batch_;
   std::optional<PositionRef> new_room_;
+  bool head_changed_ = false;
   std::unique_ptr<Snapshot> snapshot_;
   std::unique_ptr<RoomReader> reader_;
   std::vector<NewEvent> events_;

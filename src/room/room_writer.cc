@@ -300,7 +300,9 @@ void RoomWriter::Rep::OnCommitted(const std::shared_ptr<InFlight>& flight,
     names->Learn(num, key.type, key.state_key);
   }
   room.new_keys.clear();
-  room.head.last_pos = result->last;
+  if (!flight->events.empty()) {
+    room.head.last_pos = result->first + flight->events.back().pos.index;
+  }
   room.committed = room.head;
   Publish(*flight, room.head, *result);
   AnswerAll(*flight, *result);

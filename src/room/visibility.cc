@@ -78,34 +78,28 @@ class Views {
   View view_;
 };
 
-// The position up to which events count as "before the user was joined": every
-// event before it was followed by a time of being joined.  INT64_MAX while joined;
-// 0 for someone who never was.
-Result<Position> JoinedUntil(RoomReader& reader, const RoomHead& room,
-                             std::string_view user_id) {
-  MC_ASSIGN_OR_RETURN(std::optional<MembershipRow> row,
-                      reader.MembershipOf(user_id, room.nid));
-  if (!row) return Position{0};
-  if (row->membership == Membership::kJoin) return Position{INT64_MAX};
-  // Back through the user's member events to the end of the last stay.
-  MC_ASSIGN_OR_RETURN(const StateKeyNum key,
-                      reader.KeyNum(room, kTypeMember, user_id));
-  for (EventIdx idx = row->idx; idx != 0;) {
-    MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> member,
-                        reader.StoredEvents(room, {&idx, 1}));
-    MC_ASSIGN_OR_RETURN(const StateMapPtr before,
-                        reader.State(room, member[0].before));
-    const EventIdx previous = before->Find(key);
-    if (previous == 0) break;
-    MC_ASSIGN_OR_RETURN(const std::vector<EventPtr> event,
-                        reader.Events(room, {&previous, 1}));
-    if (MembershipOf(*event[0]) == Membership::kJoin) return member[0].pos;
-    idx = previous;
-  }
-  return Position{0};
-}
-
 }  // namespace
+
+Result<std::optional<StoredEvent>> RoomReader::EndOfStay(
+    const RoomHead& room, std::string_view user_id) {
+  MC_ASSIGN_OR_RETURN(const auto row, MembershipOf(user_id, room.nid));
+  if (!row || row->membership == Membership::kJoin) {
+    return std::optional<StoredEvent>();
+  }
+  // Back through the user's member events.
+  MC_ASSIGN_OR_RETURN(std::vector<StoredEvent> event,
+                      StoredEvents(room, {&row->idx, 1}));
+  while (event[0].replaces != 0) {
+    const EventIdx replaced = event[0].replaces;
+    MC_ASSIGN_OR_RETURN(std::vector<StoredEvent> previous,
+                        StoredEvents(room, {&replaced, 1}));
+    if (matrixcore::MembershipOf(*previous[0].event) == Membership::kJoin) {
+      return std::optional<StoredEvent>(std::move(event[0]));
+    }
+    event = std::move(previous);
+  }
+  return std::optional<StoredEvent>();
+}
 
 Result<std::vector<bool>> RoomReader::Visible(
     const RoomHead& room, std::string_view user_id,
@@ -113,8 +107,15 @@ Result<std::vector<bool>> RoomReader::Visible(
   std::vector<bool> visible(events.size(), false);
   Views views(*this, room);
   MC_RETURN_IF_ERROR(views.Init(user_id));
-  MC_ASSIGN_OR_RETURN(const Position joined_until,
-                      JoinedUntil(*this, room, user_id));
+  // Every event before this was followed by a time of being joined.
+  Position joined_until = 0;
+  MC_ASSIGN_OR_RETURN(const auto row, MembershipOf(user_id, room.nid));
+  if (row && row->membership == Membership::kJoin) {
+    joined_until = INT64_MAX;
+  } else if (row) {
+    MC_ASSIGN_OR_RETURN(const auto end, EndOfStay(room, user_id));
+    if (end) joined_until = end->pos;
+  }
   for (size_t i = 0; i < events.size(); ++i) {
     const StoredEvent& event = events[i];
     const bool joined_later = event.pos < joined_until;

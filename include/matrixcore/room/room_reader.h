@@ -202,6 +202,10 @@ class RoomReader {
   // Users with that membership now, ordered by user id.
   Result<std::vector<MembershipRow>> Members(RoomNid room, Membership membership,
                                              size_t limit = SIZE_MAX);
+  // The event that ended the user's last stay in the room: the first leave or ban
+  // after being joined.  Nothing while joined, and for who never was.
+  Result<std::optional<StoredEvent>> EndOfStay(const RoomHead& room,
+                                               std::string_view user_id);
   // Of a user at a state; kNone if never mentioned.
   Result<Membership> MembershipAt(const RoomHead& room, StateSnap snap,
                                   std::string_view user_id);

@@ -73,6 +73,8 @@ struct RoomChange {
   std::vector<EventDraft> drafts;
   // Nothing to send: answer with this event of the room instead.
   std::string existing_event_id;
+  // Sets whether the room stands in the directory.
+  std::optional<bool> listed;
   // Further rows that become durable together with the events.  Called once the
   // batch has the events; `first` is the position of the first draft.
   std::function<void(WriteBatch& batch, PositionRef first)> also;

@@ -1,0 +1,150 @@
+// RoomService: making rooms, being in them, and finding them by alias.
+//
+// Service floor: no HTTP.  Every function is a use case of the client-server API;
+// a failure carries the specification's errcode.  All of them wait for the store
+// (and for the commit); call them on a lane, not on an event loop.
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "matrixcore/base/random.h"
+#include "matrixcore/base/status.h"
+#include "matrixcore/room/room_reader.h"
+#include "matrixcore/room/room_writer.h"
+#include "matrixcore/service/accounts.h"
+
+namespace matrixcore {
+
+// What a member event says of a user.
+struct MemberProfile {
+  std::optional<std::string> displayname;
+  std::optional<std::string> avatar_url;
+};
+// Reads the global profile of a local user; empty for one without a profile.
+using ProfileLookup =
+    std::function<Result<MemberProfile>(Snapshot& snapshot, std::string_view user_id)>;
+
+// POST /createRoom, field by field (spec: "Creation").  JSON values are objects
+// or arrays of the request's body; they are read during the call only.
+struct NewRoom {
+  enum class Preset { kUnset, kPrivateChat, kTrustedPrivateChat, kPublicChat };
+  Preset preset = Preset::kUnset;  // Unset: follows `listed`.
+  bool listed = false;             // visibility "public"
+  bool is_direct = false;
+  std::string room_version;        // "": the configured default.
+  std::optional<std::string> alias_localpart;
+  std::optional<std::string> name;
+  std::optional<std::string> topic;
+  std::vector<std::string> invite;
+  json::Value creation_content;
+  json::Value initial_state;
+  json::Value power_level_content_override;
+};
+
+// A change of someone's membership.
+struct MembershipChange {
+  std::string room_id;
+  std::string target;  // The user; for join, leave and knock the asker.
+  std::optional<std::string> reason;
+};
+
+class RoomService {
+ public:
+  struct Options {
+    std::string server_name;
+    std::string default_room_version;
+  };
+  struct Deps {
+    Store& store;
+    RoomCaches& caches;
+    RoomWriter& writer;
+    Random& random;
+    ProfileLookup profile;
+  };
+  RoomService(Options options, Deps deps)
+      : options_(std::move(options)), deps_(std::move(deps)) {}
+
+  // Makes the room with everything in it in one commit and returns its id.
+  // M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE (alias), M_INVALID_ROOM_STATE (the
+  // initial state does not pass the auth rules), M_INVALID_PARAM, M_BAD_JSON.
+  Result<std::string> CreateRoom(const Session& session, const NewRoom& room);
+
+  // --- Membership (spec: "Room membership") ---
+  // M_FORBIDDEN whenever the auth rules say no; M_NOT_FOUND for a room to join
+  // that does not exist; M_BAD_STATE for an impossible change (unbanning someone
+  // who is not banned).  Doing again what is already so is ok.
+
+  // Joins a room by id or alias; returns the room id.  Restricted rooms: the server
+  // authorises the join when one of its users may invite.
+  // M_GUEST_ACCESS_FORBIDDEN for guests.
+  Result<std::string> Join(const Session& session,
+                           std::string_view room_id_or_alias,
+                           std::optional<std::string> reason);
+  Result<std::string> Knock(const Session& session,
+                            std::string_view room_id_or_alias,
+                            std::optional<std::string> reason);
+  Status Invite(const Session& session, const MembershipChange& change);
+  Status Leave(const Session& session, const MembershipChange& change);
+  Status Kick(const Session& session, const MembershipChange& change);
+  Status Ban(const Session& session, const MembershipChange& change);
+  Status Unban(const Session& session, const MembershipChange& change);
+  // Hides a left room from its user for good (until a new invite or join).
+  // M_UNKNOWN while the user is still in it.
+  Status Forget(const Session& session, std::string_view room_id);
+  // The ids of the rooms that the user is joined to.
+  Result<std::vector<std::string>> JoinedRooms(const Session& session);
+
+  // --- Aliases (spec: "Room aliases") ---
+  // M_INVALID_PARAM for a malformed alias or one of another server, M_UNKNOWN 409
+  // when it is taken, M_NOT_FOUND for an unknown room.
+  Status CreateAlias(const Session& session, std::string_view alias,
+                     std::string_view room_id);
+  // By its creator, or whoever may change the room's canonical alias.
+  Status DeleteAlias(const Session& session, std::string_view alias);
+  // M_NOT_FOUND.
+  Result<std::string> ResolveAlias(std::string_view alias);
+  // For members, and for everybody when the room is world-readable.
+  Result<std::vector<std::string>> Aliases(const Session& session,
+                                           std::string_view room_id);
+
+  // --- Room directory entry of one room ---
+  Result<bool> IsListed(std::string_view room_id);
+  // Whoever may change the canonical alias.
+  Status SetListed(const Session& session, std::string_view room_id, bool listed);
+
+ private:
+  // Whether the change is needed, or why it cannot be.
+  using MembershipCheck =
+      std::function<Result<bool>(const RoomView& view, Membership now)>;
+
+  Status CheckInvitee(std::string_view user_id) const;
+  Status CheckLocalAlias(std::string_view alias) const;
+  Result<RoomHead> FindRoom(RoomReader& reader, std::string_view id_or_alias);
+  Result<bool> MeetsRestriction(RoomReader& reader, const Event* join_rules,
+                                std::string_view user_id);
+  Result<bool> MayNameRoom(RoomReader& reader, const RoomHead& head,
+                           const Session& session);
+  // `more` are further members of the content: name and JSON.
+  Result<std::string> MemberContent(
+      std::string_view membership, std::string_view user_id,
+      const std::optional<std::string>& reason,
+      const std::vector<std::pair<std::string, std::string>>& more = {});
+  Result<std::vector<EventDraft>> CreationDrafts(const Session& session,
+                                                 const NewRoom& room,
+                                                 const RoomVersionRules& rules,
+                                                 const std::string& alias);
+  Status ChangeMembership(const Session& session, const MembershipChange& change,
+                          std::string content, MembershipCheck check);
+
+  const Options options_;
+  const Deps deps_;
+};
+
+}  // namespace matrixcore

@@ -1,0 +1,75 @@
+// Sending: messages, state, redactions.
+#include <array>
+#include <utility>
+
+#include "api/params.h"
+#include "api/routes.h"
+#include "matrixcore/api/services.h"
+#include "matrixcore/service/messages.h"
+
+namespace matrixcore::api {
+namespace {
+
+MessageService::Done AnswerWithEventId(ReplySender send) {
+  return [send = std::move(send)](Result<std::string> event_id) mutable {
+    if (!event_id.ok()) return send(std::move(event_id).status());
+    send(ObjectReply([&](json::Writer& w) { w.Field("event_id", *event_id); }));
+  };
+}
+
+void SendMessage(std::unique_ptr<Call> call, ReplySender send) {
+  MessageService::Message message;
+  message.room_id = call->path[0];
+  message.type = call->path[1];
+  message.txn_id = call->path[2];
+  message.content = std::move(call->request.body);
+  call->services.messages.Send(*call->session, std::move(message),
+                               AnswerWithEventId(std::move(send)));
+}
+
+// With and without a state key in the path.
+void SetState(std::unique_ptr<Call> call, ReplySender send) {
+  MessageService::State state;
+  state.room_id = call->path[0];
+  state.type = call->path[1];
+  if (call->path.size() > 2) state.state_key = call->path[2];
+  state.content = std::move(call->request.body);
+  call->services.messages.SetState(*call->session, std::move(state),
+                                   AnswerWithEventId(std::move(send)));
+}
+
+void Redact(std::unique_ptr<Call> call, ReplySender send) {
+  MessageService::Redaction redaction;
+  redaction.room_id = call->path[0];
+  redaction.event_id = call->path[1];
+  redaction.txn_id = call->path[2];
+  Result<std::optional<std::string_view>> reason =
+      OptionalString(call->root(), "reason");
+  if (!reason.ok()) return send(std::move(reason).status());
+  if (*reason) redaction.reason = std::string(**reason);
+  call->services.messages.Redact(*call->session, std::move(redaction),
+                                 AnswerWithEventId(std::move(send)));
+}
+
+constexpr Route Put(std::string_view path, Body body, Handler handler,
+                    std::string_view operation) {
+  return {HttpMethod::kPut,   path, Auth::kUser, RateLimit::kMessage,
+          Lane::kInteractive, body, handler,     operation};
+}
+
+constexpr std::array kRoutes = {
+    Put("/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}",
+        Body::kObject, &SendMessage, "sendMessage"),
+    Put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}",
+        Body::kObject, &SetState, "setRoomStateWithKey"),
+    Put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}", Body::kObject,
+        &SetState, ""),
+    Put("/_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}",
+        Body::kOptionalObject, &Redact, "redactEvent"),
+};
+
+}  // namespace
+
+std::span<const Route> MessageRoutes() { return kRoutes; }
+
+}  // namespace matrixcore::api

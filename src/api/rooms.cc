@@ -1,0 +1,151 @@
+// Making rooms, aliases, and a room's place in the directory.
+#include <array>
+
+#include "api/params.h"
+#include "api/routes.h"
+#include "matrixcore/api/services.h"
+#include "matrixcore/service/rooms.h"
+
+namespace matrixcore::api {
+namespace {
+
+Result<NewRoom::Preset> PresetOf(json::Value body) {
+  MC_ASSIGN_OR_RETURN(const auto name, OptionalString(body, "preset"));
+  if (!name) return NewRoom::Preset::kUnset;
+  if (*name == "private_chat") return NewRoom::Preset::kPrivateChat;
+  if (*name == "trusted_private_chat") {
+    return NewRoom::Preset::kTrustedPrivateChat;
+  }
+  if (*name == "public_chat") return NewRoom::Preset::kPublicChat;
+  return InvalidParam("`preset` is private_chat, trusted_private_chat or "
+                      "public_chat.");
+}
+
+// `visibility` of a room in the directory: true for "public".
+Result<bool> ListedOf(json::Value body, bool fallback) {
+  MC_ASSIGN_OR_RETURN(const auto name, OptionalString(body, "visibility"));
+  if (!name) return fallback;
+  if (*name != "public" && *name != "private") {
+    return InvalidParam("`visibility` is public or private.");
+  }
+  return *name == "public";
+}
+
+std::optional<std::string> Owned(std::optional<std::string_view> text) {
+  if (!text) return std::nullopt;
+  return std::string(*text);
+}
+
+Result<Reply> CreateRoom(Call& call) {
+  const json::Value body = call.root();
+  NewRoom room;
+  MC_ASSIGN_OR_RETURN(room.preset, PresetOf(body));
+  MC_ASSIGN_OR_RETURN(room.listed, ListedOf(body, false));
+  MC_ASSIGN_OR_RETURN(room.is_direct, OptionalBool(body, "is_direct", false));
+  MC_ASSIGN_OR_RETURN(const auto version, OptionalString(body, "room_version"));
+  room.room_version = version.value_or("");
+  MC_ASSIGN_OR_RETURN(const auto alias, OptionalString(body, "room_alias_name"));
+  room.alias_localpart = Owned(alias);
+  MC_ASSIGN_OR_RETURN(const auto name, OptionalString(body, "name"));
+  room.name = Owned(name);
+  MC_ASSIGN_OR_RETURN(const auto topic, OptionalString(body, "topic"));
+  room.topic = Owned(topic);
+  MC_ASSIGN_OR_RETURN(room.invite, OptionalStrings(body, "invite"));
+  MC_ASSIGN_OR_RETURN(room.creation_content,
+                      OptionalObject(body, "creation_content"));
+  MC_ASSIGN_OR_RETURN(room.initial_state, OptionalArray(body, "initial_state"));
+  MC_ASSIGN_OR_RETURN(room.power_level_content_override,
+                      OptionalObject(body, "power_level_content_override"));
+  MC_ASSIGN_OR_RETURN(const json::Value third_party,
+                      OptionalArray(body, "invite_3pid"));
+  if (!third_party.empty()) {
+    return Status(StatusCode::kPermissionDenied, "M_THREEPID_DENIED",
+                  "Invites by e-mail or phone need an identity server, and none "
+                  "is configured.");
+  }
+  MC_ASSIGN_OR_RETURN(const std::string room_id,
+                      call.services.rooms.CreateRoom(*call.session, room));
+  return ObjectReply([&](json::Writer& w) { w.Field("room_id", room_id); });
+}
+
+Result<Reply> GetRoomIdByAlias(Call& call) {
+  MC_ASSIGN_OR_RETURN(const std::string room_id,
+                      call.services.rooms.ResolveAlias(call.path[0]));
+  return ObjectReply([&](json::Writer& w) {
+    w.Field("room_id", room_id);
+    w.Key("servers").BeginArray();
+    w.String(call.services.options.server_name);
+    w.EndArray();
+  });
+}
+
+Result<Reply> SetRoomAlias(Call& call) {
+  MC_ASSIGN_OR_RETURN(const std::string_view room_id,
+                      RequiredString(call.root(), "room_id"));
+  MC_RETURN_IF_ERROR(
+      call.services.rooms.CreateAlias(*call.session, call.path[0], room_id));
+  return EmptyReply();
+}
+
+Result<Reply> DeleteRoomAlias(Call& call) {
+  MC_RETURN_IF_ERROR(
+      call.services.rooms.DeleteAlias(*call.session, call.path[0]));
+  return EmptyReply();
+}
+
+Result<Reply> GetLocalAliases(Call& call) {
+  MC_ASSIGN_OR_RETURN(const std::vector<std::string> aliases,
+                      call.services.rooms.Aliases(*call.session, call.path[0]));
+  return ObjectReply([&](json::Writer& w) {
+    w.Key("aliases").BeginArray();
+    for (const std::string& alias : aliases) w.String(alias);
+    w.EndArray();
+  });
+}
+
+Result<Reply> GetVisibility(Call& call) {
+  MC_ASSIGN_OR_RETURN(const bool listed,
+                      call.services.rooms.IsListed(call.path[0]));
+  return ObjectReply([&](json::Writer& w) {
+    w.Field("visibility", listed ? "public" : "private");
+  });
+}
+
+Result<Reply> SetVisibility(Call& call) {
+  MC_ASSIGN_OR_RETURN(const bool listed, ListedOf(call.root(), true));
+  MC_RETURN_IF_ERROR(
+      call.services.rooms.SetListed(*call.session, call.path[0], listed));
+  return EmptyReply();
+}
+
+constexpr auto kUser = Auth::kUser;
+constexpr auto kLane = Lane::kInteractive;
+
+constexpr std::array kRoutes = {
+    Route{HttpMethod::kPost, "/_matrix/client/v3/createRoom", kUser,
+          RateLimit::kJoin, kLane, Body::kObject, &CreateRoom, "createRoom"},
+    Route{HttpMethod::kGet, "/_matrix/client/v3/directory/room/{roomAlias}",
+          Auth::kNone, RateLimit::kDefault, kLane, Body::kNone,
+          &GetRoomIdByAlias, "getRoomIdByAlias"},
+    Route{HttpMethod::kPut, "/_matrix/client/v3/directory/room/{roomAlias}",
+          kUser, RateLimit::kDefault, kLane, Body::kObject, &SetRoomAlias,
+          "setRoomAlias"},
+    Route{HttpMethod::kDelete, "/_matrix/client/v3/directory/room/{roomAlias}",
+          kUser, RateLimit::kDefault, kLane, Body::kNone, &DeleteRoomAlias,
+          "deleteRoomAlias"},
+    Route{HttpMethod::kGet, "/_matrix/client/v3/rooms/{roomId}/aliases", kUser,
+          RateLimit::kDefault, kLane, Body::kNone, &GetLocalAliases,
+          "getLocalAliases"},
+    Route{HttpMethod::kGet, "/_matrix/client/v3/directory/list/room/{roomId}",
+          Auth::kNone, RateLimit::kDefault, kLane, Body::kNone, &GetVisibility,
+          "getRoomVisibilityOnDirectory"},
+    Route{HttpMethod::kPut, "/_matrix/client/v3/directory/list/room/{roomId}",
+          kUser, RateLimit::kDefault, kLane, Body::kOptionalObject,
+          &SetVisibility, "setRoomVisibilityOnDirectory"},
+};
+
+}  // namespace
+
+std::span<const Route> RoomRoutes() { return kRoutes; }
+
+}  // namespace matrixcore::api

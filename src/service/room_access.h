@@ -1,0 +1,33 @@
+// Small things that the services about rooms share.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "matrixcore/base/status.h"
+#include "matrixcore/room/room_reader.h"
+
+namespace matrixcore {
+
+inline Status ForbiddenError(std::string message) {
+  return Status(StatusCode::kPermissionDenied, "M_FORBIDDEN",
+                std::move(message));
+}
+inline Status InvalidParamError(std::string message) {
+  return Status(StatusCode::kInvalidArgument, "M_INVALID_PARAM",
+                std::move(message));
+}
+inline Status BadJsonError(std::string message) {
+  return Status(StatusCode::kInvalidArgument, "M_BAD_JSON", std::move(message));
+}
+inline Status NotFoundError(std::string message) {
+  return Status(StatusCode::kNotFound, "M_NOT_FOUND", std::move(message));
+}
+
+// Whether a room exists is nobody's business who is not in it.
+inline Status HideUnknownRoom(Status status) {
+  if (status.code() != StatusCode::kNotFound) return status;
+  return ForbiddenError("You are not in this room.");
+}
+
+}  // namespace matrixcore

@@ -1,0 +1,520 @@
+#include "matrixcore/service/rooms.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "matrixcore/event/types.h"
+#include "matrixcore/event/views.h"
+#include "matrixcore/id/identifiers.h"
+#include "matrixcore/json/object.h"
+#include "matrixcore/room/tables.h"
+#include "service/room_access.h"
+
+namespace matrixcore {
+namespace {
+
+using Extra = std::vector<std::pair<std::string, std::string>>;
+
+Status NoSuchRoom(std::string_view room) {
+  return NotFoundError(fmt::format("There is no room {} here.", room));
+}
+
+std::string_view EventIdOf(const Event* event) {
+  return event == nullptr ? std::string_view() : event->event_id();
+}
+
+EventDraft MemberDraft(const std::string& sender, const std::string& target,
+                       std::string content) {
+  EventDraft draft;
+  draft.type = kTypeMember;
+  draft.sender = sender;
+  draft.state_key = target;
+  draft.content = std::move(content);
+  return draft;
+}
+
+bool IsRestricted(std::string_view join_rule) {
+  return join_rule == "restricted" || join_rule == "knock_restricted";
+}
+
+// Power levels as a view has them.
+PowerLevels LevelsOf(const RoomView& view) {
+  return PowerLevels(view.Find(kTypeCreate, ""),
+                     view.Find(kTypePowerLevels, ""));
+}
+
+}  // namespace
+
+// --- Pieces ---
+
+Status RoomService::CheckInvitee(std::string_view user_id) const {
+  if (!IsUserId(user_id)) {
+    return InvalidParamError(fmt::format("{} is not a user id.", user_id));
+  }
+  if (DomainOf(user_id) != options_.server_name) {
+    return ForbiddenError(fmt::format(
+        "{} is on another server, and this one does not federate.", user_id));
+  }
+  return OkStatus();
+}
+
+Status RoomService::CheckLocalAlias(std::string_view alias) const {
+  const auto bad_character = [](char c) {
+    return c == '\0' || c == ' ' || c == '\t' || c == '\n' || c == '\r';
+  };
+  if (!IsRoomAlias(alias) || LocalpartOf(alias).empty() ||
+      std::any_of(alias.begin(), alias.end(), bad_character)) {
+    return InvalidParamError(fmt::format("{} is not a room alias.", alias));
+  }
+  if (DomainOf(alias) != options_.server_name) {
+    return InvalidParamError(
+        fmt::format("{} belongs to another server than {}.", alias,
+                    options_.server_name));
+  }
+  return OkStatus();
+}
+
+Result<std::string> RoomService::MemberContent(
+    std::string_view membership, std::string_view user_id,
+    const std::optional<std::string>& reason, const Extra& more) {
+  json::Object content;
+  content.SetString("membership", membership);
+  if (DomainOf(user_id) == options_.server_name) {
+    MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                        deps_.store.NewSnapshot());
+    MC_ASSIGN_OR_RETURN(const MemberProfile profile,
+                        deps_.profile(*snapshot, user_id));
+    if (profile.displayname) {
+      content.SetString("displayname", *profile.displayname);
+    }
+    if (profile.avatar_url) content.SetString("avatar_url", *profile.avatar_url);
+  }
+  if (reason) content.SetString("reason", *reason);
+  for (const auto& [key, json] : more) content.SetRaw(key, json);
+  return content.ToJson();
+}
+
+Result<RoomHead> RoomService::FindRoom(RoomReader& reader,
+                                       std::string_view id_or_alias) {
+  std::optional<RoomHead> head;
+  if (!id_or_alias.empty() && id_or_alias[0] == '#') {
+    if (!IsRoomAlias(id_or_alias)) {
+      return InvalidParamError(
+          fmt::format("{} is not a room alias.", id_or_alias));
+    }
+    MC_ASSIGN_OR_RETURN(const auto room, reader.AliasRoom(id_or_alias));
+    if (room) {
+      MC_ASSIGN_OR_RETURN(head, reader.Head(*room));
+    }
+  } else {
+    if (!IsRoomId(id_or_alias)) {
+      return InvalidParamError(fmt::format("{} is not a room id.", id_or_alias));
+    }
+    MC_ASSIGN_OR_RETURN(head, reader.Head(id_or_alias));
+  }
+  if (!head) return NoSuchRoom(id_or_alias);
+  return std::move(*head);
+}
+
+Status RoomService::ChangeMembership(const Session& session,
+                                     const MembershipChange& change,
+                                     std::string content, MembershipCheck check) {
+  if (!IsUserId(change.target)) {
+    return InvalidParamError(fmt::format("{} is not a user id.", change.target));
+  }
+  RoomRequest request;
+  request.room_id = change.room_id;
+  request.user_id = session.user_id;
+  request.prepare = [&](const RoomView& view) -> Result<RoomChange> {
+    MC_ASSIGN_OR_RETURN(const bool needed,
+                        check(view, view.MembershipOf(change.target)));
+    RoomChange result;
+    if (needed) {
+      result.drafts.push_back(
+          MemberDraft(session.user_id, change.target, content));
+    } else {
+      result.existing_event_id =
+          EventIdOf(view.Find(kTypeMember, change.target));
+    }
+    return result;
+  };
+  return deps_.writer.SendAndWait(std::move(request)).status();
+}
+
+// --- Joining ---
+
+// The rooms that a restricted room's rule names and that the user is joined to: one
+// is enough.
+Result<bool> RoomService::MeetsRestriction(RoomReader& reader,
+                                           const Event* join_rules,
+                                           std::string_view user_id) {
+  if (join_rules == nullptr || !IsRestricted(JoinRuleOf(join_rules))) {
+    return false;
+  }
+  for (const json::Value allow : join_rules->content()["allow"]) {
+    if (allow["type"].StringOr("") != "m.room_membership") continue;
+    MC_ASSIGN_OR_RETURN(const auto head,
+                        reader.Head(allow["room_id"].StringOr("")));
+    if (!head) continue;
+    MC_ASSIGN_OR_RETURN(const auto row, reader.MembershipOf(user_id, head->nid));
+    if (row && row->membership == Membership::kJoin) return true;
+  }
+  return false;
+}
+
+namespace {
+
+Status CheckGuest(const RoomView& view, const Session& session) {
+  if (!session.is_guest) return OkStatus();
+  const Event* access = view.Find(kTypeGuestAccess, "");
+  if (access != nullptr &&
+      access->content()["guest_access"].StringOr("") == "can_join") {
+    return OkStatus();
+  }
+  return Status(StatusCode::kPermissionDenied, "M_GUEST_ACCESS_FORBIDDEN",
+                "Guests may not join this room.");
+}
+
+// A restricted room: a local user who may invite stands for the join.  "" when it
+// needs none, or when there is none (the auth rules then refuse the join).
+std::string Authoriser(const RoomView& view, const Session& session,
+                       bool restriction_met) {
+  const Membership now = view.MembershipOf(session.user_id);
+  if (!restriction_met || now == Membership::kInvite ||
+      now == Membership::kJoin || !view.rules().restricted_joins ||
+      !IsRestricted(JoinRuleOf(view.Find(kTypeJoinRules, "")))) {
+    return {};
+  }
+  const PowerLevels levels = LevelsOf(view);
+  return view
+      .FindJoinedLocal([&levels](std::string_view user) {
+        return levels.User(user) >= levels.ToInvite();
+      })
+      .value_or("");
+}
+
+}  // namespace
+
+Result<std::string> RoomService::Join(const Session& session,
+                                      std::string_view room_id_or_alias,
+                                      std::optional<std::string> reason) {
+  RoomHead head;
+  bool restriction_met = false;
+  {
+    MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                        deps_.store.NewSnapshot());
+    RoomReader reader(*snapshot, deps_.caches);
+    MC_ASSIGN_OR_RETURN(head, FindRoom(reader, room_id_or_alias));
+    MC_ASSIGN_OR_RETURN(const EventPtr rules,
+                        reader.StateEvent(head, head.state, kTypeJoinRules, ""));
+    MC_ASSIGN_OR_RETURN(
+        restriction_met,
+        MeetsRestriction(reader, rules.get(), session.user_id));
+  }
+  MC_ASSIGN_OR_RETURN(const std::string content,
+                      MemberContent("join", session.user_id, reason));
+  RoomRequest request;
+  request.room_id = head.room_id;
+  request.user_id = session.user_id;
+  request.prepare = [&](const RoomView& view) -> Result<RoomChange> {
+    RoomChange change;
+    if (view.MembershipOf(session.user_id) == Membership::kJoin) {
+      change.existing_event_id =
+          EventIdOf(view.Find(kTypeMember, session.user_id));
+      return change;
+    }
+    MC_RETURN_IF_ERROR(CheckGuest(view, session));
+    EventDraft draft = MemberDraft(session.user_id, session.user_id, content);
+    const std::string authoriser = Authoriser(view, session, restriction_met);
+    if (!authoriser.empty()) {
+      MC_ASSIGN_OR_RETURN(const json::Document document,
+                          json::Document::ParseView(content));
+      json::Object object = json::Object::From(document.root());
+      object.SetString("join_authorised_via_users_server", authoriser);
+      draft.content = object.ToJson();
+    }
+    change.drafts.push_back(std::move(draft));
+    return change;
+  };
+  MC_RETURN_IF_ERROR(deps_.writer.SendAndWait(std::move(request)).status());
+  return std::move(head.room_id);
+}
+
+Result<std::string> RoomService::Knock(const Session& session,
+                                       std::string_view room_id_or_alias,
+                                       std::optional<std::string> reason) {
+  MembershipChange change;
+  change.target = session.user_id;
+  {
+    MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                        deps_.store.NewSnapshot());
+    RoomReader reader(*snapshot, deps_.caches);
+    MC_ASSIGN_OR_RETURN(RoomHead head, FindRoom(reader, room_id_or_alias));
+    change.room_id = std::move(head.room_id);
+  }
+  MC_ASSIGN_OR_RETURN(std::string content,
+                      MemberContent("knock", session.user_id, reason));
+  MC_RETURN_IF_ERROR(ChangeMembership(
+      session, change, std::move(content),
+      [](const RoomView&, Membership now) -> Result<bool> {
+        return now != Membership::kKnock;
+      }));
+  return std::move(change.room_id);
+}
+
+// --- Other changes ---
+
+Status RoomService::Invite(const Session& session,
+                           const MembershipChange& change) {
+  MC_RETURN_IF_ERROR(CheckInvitee(change.target));
+  MC_ASSIGN_OR_RETURN(std::string content,
+                      MemberContent("invite", change.target, change.reason));
+  return HideUnknownRoom(ChangeMembership(
+      session, change, std::move(content),
+      [&session](const RoomView& view, Membership now) -> Result<bool> {
+        // Inviting again changes nothing, for those who may invite at all.
+        return now != Membership::kInvite ||
+               view.MembershipOf(session.user_id) != Membership::kJoin;
+      }));
+}
+
+Status RoomService::Leave(const Session& session,
+                          const MembershipChange& change) {
+  MC_ASSIGN_OR_RETURN(std::string content,
+                      MemberContent("leave", {}, change.reason));
+  return HideUnknownRoom(ChangeMembership(
+      session, change, std::move(content),
+      [](const RoomView&, Membership now) -> Result<bool> {
+        if (now == Membership::kNone) {
+          return ForbiddenError("You are not in this room.");
+        }
+        return now != Membership::kLeave;
+      }));
+}
+
+Status RoomService::Kick(const Session& session, const MembershipChange& change) {
+  MC_ASSIGN_OR_RETURN(std::string content,
+                      MemberContent("leave", {}, change.reason));
+  return HideUnknownRoom(ChangeMembership(
+      session, change, std::move(content),
+      [](const RoomView&, Membership now) -> Result<bool> {
+        if (now == Membership::kBan) {
+          return Status(StatusCode::kPermissionDenied, "M_BAD_STATE",
+                        "The user is banned: unban instead.");
+        }
+        if (now == Membership::kNone || now == Membership::kLeave) {
+          return ForbiddenError("The user is not in this room.");
+        }
+        return true;
+      }));
+}
+
+Status RoomService::Ban(const Session& session, const MembershipChange& change) {
+  MC_ASSIGN_OR_RETURN(std::string content,
+                      MemberContent("ban", {}, change.reason));
+  return HideUnknownRoom(ChangeMembership(
+      session, change, std::move(content),
+      [&session](const RoomView& view, Membership now) -> Result<bool> {
+        return now != Membership::kBan ||
+               view.MembershipOf(session.user_id) != Membership::kJoin;
+      }));
+}
+
+Status RoomService::Unban(const Session& session,
+                          const MembershipChange& change) {
+  MC_ASSIGN_OR_RETURN(std::string content,
+                      MemberContent("leave", {}, change.reason));
+  return HideUnknownRoom(ChangeMembership(
+      session, change, std::move(content),
+      [](const RoomView&, Membership now) -> Result<bool> {
+        if (now == Membership::kBan) return true;
+        return Status(StatusCode::kPermissionDenied, "M_BAD_STATE",
+                      "The user is not banned.");
+      }));
+}
+
+Status RoomService::Forget(const Session& session, std::string_view room_id) {
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps_.store.NewSnapshot());
+  RoomReader reader(*snapshot, deps_.caches);
+  MC_ASSIGN_OR_RETURN(const auto head, reader.Head(room_id));
+  if (!head) return NoSuchRoom(room_id);
+  MC_ASSIGN_OR_RETURN(const auto row,
+                      reader.MembershipOf(session.user_id, head->nid));
+  if (!row) return NoSuchRoom(room_id);
+  if (row->membership != Membership::kLeave &&
+      row->membership != Membership::kBan) {
+    return Status(StatusCode::kFailedPrecondition, "M_UNKNOWN",
+                  "Leave the room before you forget it.");
+  }
+  using tables::Memberships;
+  WriteBatch batch;
+  batch.Require(WriteBatch::ColumnEquals{&tables::kMemberships,
+                                         {Cell(session.user_id), Cell(head->nid)},
+                                         Memberships::kIdx,
+                                         Cell(int64_t{row->idx})});
+  batch.PutRow(tables::kMemberships,
+               {session.user_id, head->nid,
+                static_cast<int64_t>(row->membership), int64_t{row->idx},
+                row->pos, int64_t{1}});
+  Status status = deps_.store.Commit(std::move(batch)).status();
+  if (status.code() == StatusCode::kAborted) {
+    return Status(StatusCode::kFailedPrecondition, "M_UNKNOWN",
+                  "Your membership changed just now.");
+  }
+  return status;
+}
+
+Result<std::vector<std::string>> RoomService::JoinedRooms(
+    const Session& session) {
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps_.store.NewSnapshot());
+  RoomReader reader(*snapshot, deps_.caches);
+  MC_ASSIGN_OR_RETURN(const auto rows, reader.RoomsOf(session.user_id));
+  std::vector<RoomNid> nids;
+  for (const MembershipRow& row : rows) {
+    if (row.membership == Membership::kJoin) nids.push_back(row.room);
+  }
+  MC_ASSIGN_OR_RETURN(auto heads, reader.Heads(nids));
+  std::vector<std::string> rooms;
+  for (auto& head : heads) {
+    if (head) rooms.push_back(std::move(head->room_id));
+  }
+  return rooms;
+}
+
+// --- Aliases and the directory ---
+
+Status RoomService::CreateAlias(const Session& session, std::string_view alias,
+                                std::string_view room_id) {
+  MC_RETURN_IF_ERROR(CheckLocalAlias(alias));
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps_.store.NewSnapshot());
+  RoomReader reader(*snapshot, deps_.caches);
+  const Status taken(StatusCode::kAlreadyExists, "M_UNKNOWN",
+                     fmt::format("The alias {} is taken.", alias));
+  MC_ASSIGN_OR_RETURN(const auto there, reader.AliasRoom(alias));
+  if (there) return taken;
+  MC_ASSIGN_OR_RETURN(const auto head, reader.Head(room_id));
+  if (!head) return NoSuchRoom(room_id);
+  MC_ASSIGN_OR_RETURN(const auto row,
+                      reader.MembershipOf(session.user_id, head->nid));
+  if (!row || row->membership != Membership::kJoin) {
+    return ForbiddenError("You are not in this room.");
+  }
+  WriteBatch batch;
+  batch.InsertRow(tables::kAliases,
+                  {std::string(alias), head->nid, session.user_id});
+  const Status status = deps_.store.Commit(std::move(batch)).status();
+  return status.code() == StatusCode::kAborted ? taken : status;
+}
+
+// Whether the user may send the room's canonical alias.
+Result<bool> RoomService::MayNameRoom(RoomReader& reader, const RoomHead& head,
+                                      const Session& session) {
+  if (session.is_admin) return true;
+  MC_ASSIGN_OR_RETURN(const auto row,
+                      reader.MembershipOf(session.user_id, head.nid));
+  if (!row || row->membership != Membership::kJoin) return false;
+  MC_ASSIGN_OR_RETURN(const EventPtr create,
+                      reader.StateEvent(head, head.state, kTypeCreate, ""));
+  MC_ASSIGN_OR_RETURN(const EventPtr power,
+                      reader.StateEvent(head, head.state, kTypePowerLevels, ""));
+  const PowerLevels levels(create.get(), power.get());
+  return levels.User(session.user_id) >= levels.ToSend(kTypeCanonicalAlias, true);
+}
+
+Status RoomService::DeleteAlias(const Session& session, std::string_view alias) {
+  using tables::Aliases;
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps_.store.NewSnapshot());
+  MC_ASSIGN_OR_RETURN(
+      const std::optional<Row> row,
+      snapshot->Get(tables::kAliases, {Cell(std::string(alias))}));
+  if (!row) return NotFoundError(fmt::format("There is no alias {}.", alias));
+  if (CellText((*row)[Aliases::kCreator]) != session.user_id) {
+    RoomReader reader(*snapshot, deps_.caches);
+    MC_ASSIGN_OR_RETURN(const auto head,
+                        reader.Head(CellInt((*row)[Aliases::kRoom])));
+    bool allowed = false;
+    if (head) {
+      MC_ASSIGN_OR_RETURN(allowed, MayNameRoom(reader, *head, session));
+    }
+    if (!allowed) return ForbiddenError("This is not your alias.");
+  }
+  WriteBatch batch;
+  batch.DeleteRow(tables::kAliases, {std::string(alias)});
+  return deps_.store.Commit(std::move(batch)).status();
+}
+
+Result<std::string> RoomService::ResolveAlias(std::string_view alias) {
+  if (!IsRoomAlias(alias)) {
+    return InvalidParamError(fmt::format("{} is not a room alias.", alias));
+  }
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps_.store.NewSnapshot());
+  RoomReader reader(*snapshot, deps_.caches);
+  MC_ASSIGN_OR_RETURN(const auto room, reader.AliasRoom(alias));
+  std::optional<RoomHead> head;
+  if (room) {
+    MC_ASSIGN_OR_RETURN(head, reader.Head(*room));
+  }
+  if (!head) return NotFoundError(fmt::format("There is no alias {}.", alias));
+  return std::move(head->room_id);
+}
+
+Result<std::vector<std::string>> RoomService::Aliases(const Session& session,
+                                                      std::string_view room_id) {
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps_.store.NewSnapshot());
+  RoomReader reader(*snapshot, deps_.caches);
+  MC_ASSIGN_OR_RETURN(const auto head, reader.Head(room_id));
+  const Status refused = ForbiddenError("You are not in this room.");
+  if (!head) return refused;
+  MC_ASSIGN_OR_RETURN(const auto row,
+                      reader.MembershipOf(session.user_id, head->nid));
+  if (!row || row->membership != Membership::kJoin) {
+    MC_ASSIGN_OR_RETURN(
+        const EventPtr visibility,
+        reader.StateEvent(*head, head->state, kTypeHistoryVisibility, ""));
+    if (HistoryVisibilityOf(visibility.get()) !=
+        HistoryVisibility::kWorldReadable) {
+      return refused;
+    }
+  }
+  return reader.AliasesOf(head->nid);
+}
+
+Result<bool> RoomService::IsListed(std::string_view room_id) {
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps_.store.NewSnapshot());
+  RoomReader reader(*snapshot, deps_.caches);
+  MC_ASSIGN_OR_RETURN(const auto head, reader.Head(room_id));
+  if (!head) return NoSuchRoom(room_id);
+  return head->listed;
+}
+
+Status RoomService::SetListed(const Session& session, std::string_view room_id,
+                              bool listed) {
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps_.store.NewSnapshot());
+  RoomReader reader(*snapshot, deps_.caches);
+  MC_ASSIGN_OR_RETURN(const auto head, reader.Head(room_id));
+  if (!head) return NoSuchRoom(room_id);
+  MC_ASSIGN_OR_RETURN(const bool allowed, MayNameRoom(reader, *head, session));
+  if (!allowed) {
+    return ForbiddenError("You may not change this room's directory entry.");
+  }
+  RoomRequest request;
+  request.room_id = head->room_id;
+  request.user_id = session.user_id;
+  request.prepare = [listed](const RoomView&) -> Result<RoomChange> {
+    RoomChange change;
+    change.listed = listed;
+    return change;
+  };
+  return deps_.writer.SendAndWait(std::move(request)).status();
+}
+
+}  // namespace matrixcore
