@@ -15,7 +15,10 @@
 #include "matrixcore/roomversion/room_version.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/accounts.h"
+#include "matrixcore/service/history.h"
+#include "matrixcore/service/messages.h"
 #include "matrixcore/service/notifier.h"
+#include "matrixcore/service/rooms.h"
 
 namespace matrixcore {
 namespace {
@@ -109,6 +112,9 @@ struct Homeserver::Rep {
 
   // Services.
   AccountService accounts;
+  RoomService rooms;
+  MessageService messages;
+  HistoryService history;
 
   api::Services services;
   api::Router router;
@@ -145,6 +151,14 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                 .background = d.background,
                 .timers = d.timers,
                 .log = d.log}),
+      rooms({.server_name = options.server_name,
+             .default_room_version = options.default_room_version},
+            {.store = d.store,
+             .caches = room_caches,
+             .writer = room_writer,
+             .random = d.random}),
+      messages({.store = d.store, .caches = room_caches, .writer = room_writer}),
+      history({.store = d.store, .caches = room_caches, .clock = d.clock}),
       services{.options = options,
                .deps = deps,
                .room_caches = room_caches,
@@ -159,9 +173,9 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                .filters = NotYet<FilterService>(),
                .push_rules = NotYet<PushRuleService>(),
                .keys = NotYet<KeyService>(),
-               .rooms = NotYet<RoomService>(),
-               .messages = NotYet<MessageService>(),
-               .history = NotYet<HistoryService>(),
+               .rooms = rooms,
+               .messages = messages,
+               .history = history,
                .ephemeral = NotYet<EphemeralService>(),
                .sync = NotYet<SyncService>()},
       router(services, api::AllRoutes()) {}

@@ -5,7 +5,8 @@ namespace matrixcore::api {
 // Each owner of a module adds a line.
 std::vector<std::span<const Route>> AllRoutes() {
   return {
-      ServerRoutes(),
+      ServerRoutes(), RoomRoutes(), MembershipRoutes(), MessageRoutes(),
+      HistoryRoutes(),
   };
 }
 

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "matrixcore/event/types.h"
 #include "matrixcore/event/views.h"
 #include "matrixcore/id/identifiers.h"
 #include "matrixcore/json/object.h"
 #include "matrixcore/room/tables.h"
+#include "matrixcore/service/account_tables.h"
 #include "service/room_access.h"
 
 namespace matrixcore {
@@ -48,6 +50,29 @@ PowerLevels LevelsOf(const RoomView& view) {
 
 // --- Pieces ---
 
+Result<MemberProfile> ReadMemberProfile(Snapshot& snapshot,
+                                        std::string_view user_id) {
+  const std::string user(user_id);
+  const std::array<Row, 2> keys = {Row{Cell(user), Cell("displayname")},
+                                   Row{Cell(user), Cell("avatar_url")}};
+  MC_ASSIGN_OR_RETURN(const auto rows,
+                      snapshot.GetMany(tables::kProfiles, keys));
+  const auto text = [](const std::optional<Row>& row)
+      -> Result<std::optional<std::string>> {
+    if (!row) return std::optional<std::string>();
+    MC_ASSIGN_OR_RETURN(
+        const json::Document value,
+        json::Document::Parse(std::string(CellText((*row)[tables::Profiles::kJson]))));
+    const auto string = value.root().AsString();
+    if (!string) return std::optional<std::string>();
+    return std::optional<std::string>(std::string(*string));
+  };
+  MemberProfile profile;
+  MC_ASSIGN_OR_RETURN(profile.displayname, text(rows[0]));
+  MC_ASSIGN_OR_RETURN(profile.avatar_url, text(rows[1]));
+  return profile;
+}
+
 Status RoomService::CheckInvitee(std::string_view user_id) const {
   if (!IsUserId(user_id)) {
     return InvalidParamError(fmt::format("{} is not a user id.", user_id));
@@ -84,7 +109,7 @@ Result<std::string> RoomService::MemberContent(
     MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                         deps_.store.NewSnapshot());
     MC_ASSIGN_OR_RETURN(const MemberProfile profile,
-                        deps_.profile(*snapshot, user_id));
+                        ReadMemberProfile(*snapshot, user_id));
     if (profile.displayname) {
       content.SetString("displayname", *profile.displayname);
     }

@@ -27,9 +27,9 @@ struct MemberProfile {
   std::optional<std::string> displayname;
   std::optional<std::string> avatar_url;
 };
-// Reads the global profile of a local user; empty for one without a profile.
-using ProfileLookup =
-    std::function<Result<MemberProfile>(Snapshot& snapshot, std::string_view user_id)>;
+// Reads it from the global profile of a local user; empty for one without.
+Result<MemberProfile> ReadMemberProfile(Snapshot& snapshot,
+                                        std::string_view user_id);
 
 // POST /createRoom, field by field (spec: "Creation").  JSON values are objects
 // or arrays of the request's body; they are read during the call only.
@@ -66,7 +66,6 @@ class RoomService {
     RoomCaches& caches;
     RoomWriter& writer;
     Random& random;
-    ProfileLookup profile;
   };
   RoomService(Options options, Deps deps)
       : options_(std::move(options)), deps_(std::move(deps)) {}
