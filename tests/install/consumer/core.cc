@@ -37,8 +37,8 @@ int main() {
 
   mc::Result<mc::EventPtr> read = mc::Event::Parse((*built)->json(), *rules);
   if (!read.ok() || (*read)->event_id() != (*built)->event_id()) return 1;
-  const auto keys = [&key](std::string_view, std::string_view key_id, int64_t)
-      -> std::optional<mc::Ed25519PublicKey> {
+  const auto keys = [&key](std::string_view, std::string_view key_id,
+                           int64_t) -> std::optional<mc::Ed25519PublicKey> {
     if (key_id != key.key_id()) return std::nullopt;
     return key.public_key();
   };

@@ -1,5 +1,7 @@
 // Keeps a row in a store of its own tables and reads it back.
 
+#include "matrixcore/store/store.h"
+
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -8,7 +10,6 @@
 
 #include "matrixcore/backends/memory.h"
 #include "matrixcore/base/status.h"
-#include "matrixcore/store/store.h"
 #include "matrixcore/store/table.h"
 #include "matrixcore/store/write_batch.h"
 
