@@ -165,10 +165,7 @@ Status FillTape(Tape* tape, const ParseOptions& options) {
   tape->nodes.reserve(text.size() / 16 + 4);
   TextStream stream(text, &tape->unescaped);
   TapeBuilder builder(tape, &stream, options);
-  // Enough for the reader's stack at ordinary depths.
-  alignas(16) char memory[1024];
-  ReaderAllocator allocator(memory, sizeof(memory));
-  Reader reader(&allocator);
+  Reader reader;
   const rapidjson::ParseResult result =
       reader.Parse<kReaderFlags>(stream, builder);
   if (!builder.problem().empty()) {

@@ -10,13 +10,70 @@
 #include <rapidjson/error/en.h>
 #include <rapidjson/reader.h>
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "json/scan.h"
+
+namespace matrixcore::json {
+
+struct ReaderStack {};  // Selects the stack below.
+
+}  // namespace matrixcore::json
+
+// The reader's stack of open containers: on the call stack at ordinary depths,
+// then on the heap.  (RapidJSON's own one adds to a null pointer before its first
+// allocation, which is undefined.)
+template <>
+class rapidjson::internal::Stack<matrixcore::json::ReaderStack> {
+ public:
+  Stack(matrixcore::json::ReaderStack*, size_t) {}
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
+
+  void Clear() { size_ = 0; }
+  template <typename T>
+  T* Push(size_t count = 1) {
+    const size_t bytes = count * sizeof(T);
+    if (capacity_ - size_ < bytes) Grow(bytes);
+    T* const top = reinterpret_cast<T*>(bottom_ + size_);
+    size_ += bytes;
+    return top;
+  }
+  template <typename T>
+  T* Pop(size_t count) {
+    assert(size_ >= count * sizeof(T));
+    size_ -= count * sizeof(T);
+    return reinterpret_cast<T*>(bottom_ + size_);
+  }
+  template <typename T>
+  T* Top() {
+    assert(size_ >= sizeof(T));
+    return reinterpret_cast<T*>(bottom_ + size_ - sizeof(T));
+  }
+
+ private:
+  void Grow(size_t bytes) {
+    const size_t capacity = capacity_ * 2 + bytes;
+    auto larger = std::make_unique<unsigned char[]>(capacity);
+    std::memcpy(larger.get(), bottom_, size_);
+    heap_ = std::move(larger);
+    bottom_ = heap_.get();
+    capacity_ = capacity;
+  }
+
+  alignas(16) unsigned char inline_[512];
+  std::unique_ptr<unsigned char[]> heap_;
+  unsigned char* bottom_ = inline_;
+  size_t size_ = 0;
+  size_t capacity_ = sizeof(inline_);
+};
 
 namespace matrixcore::json {
 
@@ -93,9 +150,7 @@ inline constexpr unsigned kReaderFlags =
     rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag |
     rapidjson::kParseIterativeFlag;
 
-using ReaderAllocator = rapidjson::MemoryPoolAllocator<>;
-using Reader =
-    rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>,
-                             ReaderAllocator>;
+using Reader = rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>,
+                                        ReaderStack>;
 
 }  // namespace matrixcore::json
