@@ -14,6 +14,7 @@ MODULES = {
     "id": ("src/id", ["base"]),
     "http": ("src/http", ["base"]),
     "event": ("src/event", ["json", "id"]),
+    "auth": ("src/auth", ["event"]),
     "store": ("src/store", ["event"]),
     "room": ("src/room", ["event", "store"]),
     "service": ("src/service", ["room", "http"]),
@@ -38,6 +39,8 @@ FILES = {
     "src/json/parse.cc": '#include <rapidjson/reader.h>\n#include "json/tape.h"\n',
     "src/json/tape.h": "",
     "src/event/event.cc": '#include "matrixcore/base/base.h"\n#include "absl/strings/str_cat.h"\n',
+    "src/event/power_level.h": "",
+    "src/auth/auth.cc": '#include "event/power_level.h"\n',
     "src/room/room.cc": '// #include "matrixcore/service/service.h"\n',
     "src/room/room_test.cc": '#include "matrixcore/testing/kit.h"\n'
                              '#include "matrixcore/backends/sqlite.h"\nTEST(Room, Is) {}\n',
@@ -97,7 +100,9 @@ class LayersTest(unittest.TestCase):
 
     def test_include_of_a_lower_floor_that_deps_do_not_name(self):
         found = self.check({"src/service/x.cc": '#include "matrixcore/service/service.h"\n',
-                            "src/room/room.cc": '#include "matrixcore/stateres/s.h"\n',
+                            "src/event/power_level.h": "",
+    "src/auth/auth.cc": '#include "event/power_level.h"\n',
+    "src/room/room.cc": '#include "matrixcore/stateres/s.h"\n',
                             "include/matrixcore/stateres/s.h": ""},
                            deps={"stateres": ("src/stateres", [])})
         self.assert_one(found, "src/room/room.cc:1:", "name stateres in DEPS of src/room")
@@ -117,7 +122,8 @@ class LayersTest(unittest.TestCase):
 
     def test_deps_wider_than_the_floors(self):
         found = self.check(deps={"event": ("src/event", ["json", "id", "store"]),
-                                 "store": ("src/store", [])})
+                                 "auth": ("src/auth", ["event"]),
+    "store": ("src/store", [])})
         self.assert_one(found, "src/event/CMakeLists.txt:1:", "store, which is not below it")
 
     def test_deps_on_no_module(self):
@@ -155,6 +161,10 @@ class LayersTest(unittest.TestCase):
     def test_module_includes_no_internal_header_of_another(self):
         found = self.check({"src/event/event.cc": '#include "json/tape.h"\n'})
         self.assert_one(found, "src/event/event.cc:1:", "an internal header of src/json")
+
+    def test_module_that_is_no_friend(self):
+        found = self.check({"src/room/room.cc": '#include "event/power_level.h"\n'})
+        self.assert_one(found, "src/room/room.cc:1:", "an internal header of src/event")
 
     def test_public_header_includes_no_internal_header(self):
         found = self.check({"include/matrixcore/json/json.h": '#include "json/tape.h"\n'})
