@@ -42,7 +42,7 @@ Result<std::vector<ClientEvents::Extras>> ClientEvents::LoadExtras(
   std::vector<EventIdx> replaced;
   std::vector<size_t> places;
   for (size_t i = 0; i < events.size(); ++i) {
-    if (events[i].replaces == 0) continue;
+    if (events[i].replaces == 0 || !format.with_previous) continue;
     replaced.push_back(events[i].replaces);
     places.push_back(i);
   }

@@ -24,6 +24,8 @@ struct ClientEventFormat {
   bool federation = false;
   // unsigned.membership: the asking user's membership at the event.
   bool with_membership = true;
+  // unsigned.prev_content and replaces_state of state events.
+  bool with_previous = true;
 };
 
 // Writes events for one user at one snapshot.  Not thread-safe; everything given
