@@ -19,7 +19,14 @@
 namespace matrixcore {
 
 enum class HttpMethod : uint8_t {
-  kGet, kHead, kPost, kPut, kDelete, kOptions, kPatch, kOther,
+  kGet,
+  kHead,
+  kPost,
+  kPut,
+  kDelete,
+  kOptions,
+  kPatch,
+  kOther,
 };
 std::string_view HttpMethodName(HttpMethod method);
 HttpMethod ParseHttpMethod(std::string_view name);
@@ -44,8 +51,8 @@ class HttpHeaders {
 };
 
 // The client at the other end of a request that is not answered yet.  Whoever
-// parks a request asks here to hear when nobody waits for it any more.  A client
-// that hung up may still be answered; the answer then goes nowhere.
+// parks a request asks here to hear when nobody waits for it any more.  A
+// client that hung up may still be answered; the answer then goes nowhere.
 // Implemented by transports; thread-safe.
 class HttpPeer {
  public:
@@ -53,34 +60,34 @@ class HttpPeer {
   // True once the client is known to have hung up.
   virtual bool gone() const = 0;
   // Runs `callback` at most once, on a thread of the transport, when the client
-  // hangs up before it was answered (soon, if it already has).  It must be short
-  // and must not block.  Replaces the callback given before; dropped when the
-  // request is answered.
+  // hangs up before it was answered (soon, if it already has).  It must be
+  // short and must not block.  Replaces the callback given before; dropped when
+  // the request is answered.
   virtual void OnGone(UniqueFunction<void()> callback) = 0;
 };
 
 struct HttpRequest {
   HttpMethod method = HttpMethod::kGet;
   // The path and query as sent, still percent-encoded: "/a/b%2Fc?x=1".
-  std::string target;
-  HttpHeaders headers;
-  std::string body;
+  std::string target = {};
+  HttpHeaders headers = {};
+  std::string body = {};
 
   // Who connected, as text without a port ("127.0.0.1"); a transport that
   // trusts a proxy has already resolved X-Forwarded-For.
-  std::string remote_address;
+  std::string remote_address = {};
   bool over_tls = false;
   // Identifies the request in logs; the transport makes one if the client sent
   // none.
-  std::string request_id;
+  std::string request_id = {};
   // Null when the transport cannot tell.
-  std::shared_ptr<HttpPeer> peer;
+  std::shared_ptr<HttpPeer> peer = {};
 };
 
 struct HttpResponse {
   int status = 200;
-  HttpHeaders headers;
-  std::string body;
+  HttpHeaders headers = {};
+  std::string body = {};
 };
 
 // Answers one request, once.  Move-only; may be kept and used from any thread.
@@ -91,7 +98,8 @@ class Responder {
 
   Responder() = default;
   explicit Responder(Send send) : send_(std::move(send)) {}
-  Responder(Responder&& other) noexcept : send_(std::exchange(other.send_, {})) {}
+  Responder(Responder&& other) noexcept
+      : send_(std::exchange(other.send_, {})) {}
   Responder& operator=(Responder&& other) noexcept;
   ~Responder();
 
@@ -103,9 +111,9 @@ class Responder {
   Send send_;
 };
 
-// Takes requests.  Handle may be called from many threads at once; it may answer
-// before it returns or later.  It must not block for long on the calling thread,
-// which may be a transport's event loop.
+// Takes requests.  Handle may be called from many threads at once; it may
+// answer before it returns or later.  It must not block for long on the calling
+// thread, which may be a transport's event loop.
 class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
@@ -117,9 +125,9 @@ class HttpClient {
  public:
   struct Outgoing {
     HttpMethod method = HttpMethod::kGet;
-    std::string url;  // Absolute: "https://host:port/path?query".
-    HttpHeaders headers;
-    std::string body;
+    std::string url = {};  // Absolute: "https://host:port/path?query".
+    HttpHeaders headers = {};
+    std::string body = {};
     Duration timeout = seconds(30);
     size_t max_response_bytes = 16u << 20;
   };
