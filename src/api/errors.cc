@@ -97,7 +97,11 @@ CodeDefault DefaultOf(StatusCode code) {
 int HttpStatusOf(const Status& status) {
   const CodeDefault fallback = DefaultOf(status.code());
   // What went wrong inside stays a server's error whatever the errcode says.
-  if (status.errcode().empty() || !fallback.tell) return fallback.status;
+  // M_UNKNOWN says nothing, so that the kind of failure decides.
+  if (status.errcode().empty() || status.errcode() == "M_UNKNOWN" ||
+      !fallback.tell) {
+    return fallback.status;
+  }
   const auto* const end = std::end(kErrcodes);
   const auto* const found = std::lower_bound(
       std::begin(kErrcodes), end, status.errcode(),

@@ -23,6 +23,7 @@ using tables::Devices;
 using tables::kAccessTokens;
 using tables::kAccountData;
 using tables::kDeviceActivity;
+using tables::kDeviceListChanges;
 using tables::kDevices;
 using tables::kProfiles;
 using tables::kRefreshTokens;
@@ -302,6 +303,7 @@ Result<NewSession> AccountService::OpenSession(std::string_view user_id,
       if (request.initial_display_name) name = *request.initial_display_name;
       batch.InsertRow(kDevices,
                       {user, device, name, rep_->deps.clock.Now().ms});
+      batch.PutRow(kDeviceListChanges, {user, batch.NewPosition()});
     }
     tokens = rep_->NewTokens(request.refreshable);
     Rep::WriteTokens(batch, user, device, tokens, {});
@@ -382,6 +384,9 @@ Status AccountService::DeleteDevices(std::string_view user_id,
                         snapshot.GetMany(kDevices, keys));
     for (size_t i = 0; i < rows.size(); ++i) {
       if (rows[i]) rep_->AddDeletion(batch, user, device_ids[i]);
+    }
+    if (!batch.empty()) {
+      batch.PutRow(kDeviceListChanges, {user, batch.NewPosition()});
     }
     return OkStatus();
   };

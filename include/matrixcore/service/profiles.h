@@ -1,0 +1,71 @@
+// Profiles: what users tell everybody about themselves (spec: client-server
+// API, "Profiles").
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "matrixcore/base/function.h"
+#include "matrixcore/base/log.h"
+#include "matrixcore/base/status.h"
+#include "matrixcore/json/value.h"
+#include "matrixcore/room/room_reader.h"
+#include "matrixcore/room/room_writer.h"
+#include "matrixcore/store/store.h"
+
+namespace matrixcore {
+
+// Thread-safe.  Besides the named ones, functions may give the store's errors.
+class ProfileService {
+ public:
+  // A key is "displayname", "avatar_url" or a name of the Common Namespaced
+  // Identifier Grammar.
+  static constexpr size_t kMaxKeyBytes = 255;
+  static constexpr size_t kMaxProfileBytes = 65536;  // Of the whole as JSON.
+  static constexpr size_t kMaxNameBytes = 1024;      // displayname, avatar_url.
+
+  struct Deps {
+    Store& store;
+    RoomCaches& caches;
+    RoomWriter& writer;
+    Logger& log;
+  };
+  explicit ProfileService(const Deps& deps) : deps_(deps) {}
+
+  // The whole profile as a JSON object, "{}" for a user who set nothing.
+  // kNotFound M_NOT_FOUND for a user who does not exist.
+  Result<std::string> Get(std::string_view user_id);
+  // The JSON of one field.  kNotFound M_NOT_FOUND without user or field;
+  // kInvalidArgument M_INVALID_PARAM for a bad key.
+  Result<std::string> GetField(std::string_view user_id, std::string_view key);
+
+  using Done = UniqueFunction<void(Status)>;
+  // Writes a field; `value` is any JSON value, for the two names a string (""
+  // is as good as none).  A name also goes into every room that the user is
+  // joined to; `done` is called when it is there.  Errors, all
+  // kInvalidArgument: M_INVALID_PARAM or M_KEY_TOO_LARGE for the key,
+  // M_INVALID_PARAM for a bad name, M_PROFILE_TOO_LARGE.
+  void Set(const std::string& user_id, std::string_view key, json::Value value,
+           Done done);
+  // Ok also if there is no such field.
+  void Delete(const std::string& user_id, std::string_view key, Done done);
+
+  // The display name or avatar of a local user as member events carry it;
+  // nothing if not set.
+  static Result<std::optional<std::string>> Name(Snapshot& snapshot,
+                                                 std::string_view user_id,
+                                                 std::string_view key);
+
+ private:
+  Status Write(const std::string& user_id, std::string_view key,
+               const std::optional<std::string>& value);
+  void Propagate(const std::string& user_id, std::string key,
+                 std::optional<std::string> value, Done done);
+
+  const Deps deps_;
+};
+
+}  // namespace matrixcore

@@ -1,0 +1,96 @@
+#include "matrixcore/service/account_data.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "matrixcore/id/identifiers.h"
+#include "matrixcore/service/account_tables.h"
+#include "service/transact.h"
+
+namespace matrixcore {
+namespace {
+
+using tables::AccountData;
+using tables::kAccountData;
+
+// Types that other endpoints write (spec: "Client Config", server behaviour).
+constexpr std::string_view kManagedTypes[] = {"m.fully_read", kPushRulesType};
+
+Status CheckNames(std::string_view room_id, std::string_view type) {
+  if (!room_id.empty() && !IsRoomId(room_id)) {
+    return Status(StatusCode::kInvalidArgument, "M_INVALID_PARAM",
+                  "Malformed room id");
+  }
+  if (type.empty() || type.size() > kMaxIdentifierBytes) {
+    return Status(StatusCode::kInvalidArgument, "M_INVALID_PARAM",
+                  "The type must have 1 to 255 bytes");
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Status AccountDataService::Put(std::string_view user_id,
+                               std::string_view room_id, std::string_view type,
+                               std::string_view content) {
+  MC_RETURN_IF_ERROR(CheckNames(room_id, type));
+  if (std::find(std::begin(kManagedTypes), std::end(kManagedTypes), type) !=
+      std::end(kManagedTypes)) {
+    return Status(StatusCode::kUnsupported, "M_BAD_JSON",
+                  fmt::format("Cannot set {} through this API", type));
+  }
+  WriteBatch batch;
+  AddRow(batch, user_id, room_id, type, std::string(content));
+  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
+                      store_.Commit(std::move(batch)));
+  const std::string user(user_id);
+  notifier_.PublishUsers({&user, 1});
+  return OkStatus();
+}
+
+Result<std::string> AccountDataService::Get(std::string_view user_id,
+                                            std::string_view room_id,
+                                            std::string_view type) {
+  MC_RETURN_IF_ERROR(CheckNames(room_id, type));
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      store_.NewSnapshot());
+  MC_ASSIGN_OR_RETURN(
+      const std::optional<Row> row,
+      snapshot->Get(kAccountData,
+                    {TextCell(user_id), TextCell(room_id), TextCell(type)}));
+  if (!row) {
+    return Status(StatusCode::kNotFound, "M_NOT_FOUND", "No such account data");
+  }
+  return std::string(CellText((*row)[AccountData::kJson]));
+}
+
+Result<std::vector<AccountDataService::Entry>> AccountDataService::Since(
+    Snapshot& snapshot, std::string_view user_id, Position after) {
+  MC_ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                      snapshot.Scan({.table = &kAccountData,
+                                     .index = AccountData::kByPos,
+                                     .prefix = {TextCell(user_id)},
+                                     .from = ScanSpec::Bound{after, false}}));
+  std::vector<Entry> entries;
+  entries.reserve(rows.size());
+  for (const Row& row : rows) {
+    entries.push_back(
+        {.room_id = std::string(CellText(row[AccountData::kRoomId])),
+         .type = std::string(CellText(row[AccountData::kType])),
+         .content = std::string(CellText(row[AccountData::kJson])),
+         .pos = CellInt(row[AccountData::kPos])});
+  }
+  return entries;
+}
+
+void AccountDataService::AddRow(WriteBatch& batch, std::string_view user_id,
+                                std::string_view room_id, std::string_view type,
+                                std::string content) {
+  batch.PutRow(kAccountData,
+               {std::string(user_id), std::string(room_id), std::string(type),
+                std::move(content), batch.NewPosition()});
+}
+
+}  // namespace matrixcore
