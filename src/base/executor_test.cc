@@ -191,8 +191,10 @@ TEST_F(ThreadTimersTest, SurvivesManyCancellations) {
   for (int i = 0; i < 10'000; ++i) {
     ids.push_back(timers_->At(MonotonicTime::Never(), [] { FAIL(); }));
   }
-  for (size_t i = 0; i < ids.size(); i += 2) EXPECT_TRUE(timers_->Cancel(ids[i]));
-  for (size_t i = 1; i < ids.size(); i += 2) EXPECT_TRUE(timers_->Cancel(ids[i]));
+  for (size_t i = 0; i < ids.size(); i += 2)
+    EXPECT_TRUE(timers_->Cancel(ids[i]));
+  for (size_t i = 1; i < ids.size(); i += 2)
+    EXPECT_TRUE(timers_->Cancel(ids[i]));
   Settle();
 }
 

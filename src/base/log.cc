@@ -106,8 +106,8 @@ struct AppendValue {
   void operator()(bool value) const { out->append(value ? "true" : "false"); }
 };
 
-// Appends records to a descriptor, one write(2) each, so that records of several
-// processes do not mix.
+// Appends records to a descriptor, one write(2) each, so that records of
+// several processes do not mix.
 class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   // Owns `fd` when `path` is not empty.
@@ -147,8 +147,7 @@ class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
     if (path_.empty()) return;
     struct stat by_name = {};
     struct stat by_descriptor = {};
-    if (stat(path_.c_str(), &by_name) == 0 &&
-        fstat(fd_, &by_descriptor) == 0 &&
+    if (stat(path_.c_str(), &by_name) == 0 && fstat(fd_, &by_descriptor) == 0 &&
         by_name.st_ino == by_descriptor.st_ino &&
         by_name.st_dev == by_descriptor.st_dev) {
       return;

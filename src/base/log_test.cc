@@ -59,7 +59,9 @@ class LogTest : public testing::Test {
 TEST_F(LogTest, WritesTextRecords) {
   const auto log = Open(LogFormat::kText);
   log->Info("room", "event persisted",
-            {{"room_id", "!a:b"}, {"position", 42}, {"fast", true},
+            {{"room_id", "!a:b"},
+             {"position", 42},
+             {"fast", true},
              {"seconds", 0.5}});
   log->Warn("net", "slow");
   EXPECT_EQ(Lines(kTextTime),
@@ -71,16 +73,21 @@ TEST_F(LogTest, WritesTextRecords) {
 
 TEST_F(LogTest, TimesAreInUtcWithMilliseconds) {
   Open(LogFormat::kText)->Info("x", "y");
-  EXPECT_THAT(Lines(0)[0],
-              MatchesRegex("20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:"
-                           "[0-9][0-9]:[0-9][0-9]\\.[0-9][0-9][0-9]Z info  x: y"));
+  EXPECT_THAT(
+      Lines(0)[0],
+      MatchesRegex("20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:"
+                   "[0-9][0-9]:[0-9][0-9]\\.[0-9][0-9][0-9]Z info  x: y"));
 }
 
 TEST_F(LogTest, QuotesTextValuesThatNeedIt) {
   const auto log = Open(LogFormat::kText);
   log->Info("x", "y",
-            {{"a", ""}, {"b", "two words"}, {"c", "q\"\\"}, {"d", "l\nm\x01"},
-             {"e", "\xFF"}, {"f", "h\u00e9"}});
+            {{"a", ""},
+             {"b", "two words"},
+             {"c", "q\"\\"},
+             {"d", "l\nm\x01"},
+             {"e", "\xFF"},
+             {"f", "h\u00e9"}});
   EXPECT_EQ(Lines(kTextTime)[0],
             R"(info  x: y a="" b="two words" c="q\"\\" d="l\nm\u0001" )"
             "e=\"\uFFFD\" f=h\u00e9");
@@ -89,8 +96,11 @@ TEST_F(LogTest, QuotesTextValuesThatNeedIt) {
 TEST_F(LogTest, WritesJsonRecords) {
   const auto log = Open(LogFormat::kJson);
   log->Error("store", "cannot \"commit\"",
-             {{"code", -5}, {"path", "/a b\n\x7f"}, {"bad", "\xFF"},
-              {"ok", false}, {"ratio", 0.25},
+             {{"code", -5},
+              {"path", "/a b\n\x7f"},
+              {"bad", "\xFF"},
+              {"ok", false},
+              {"ratio", 0.25},
               {"inf", std::numeric_limits<double>::infinity()}});
   EXPECT_THAT(Lines(0)[0], testing::StartsWith("{\"time\":\"20"));
   EXPECT_EQ(Lines(kJsonTime)[0],

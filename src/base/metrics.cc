@@ -101,15 +101,13 @@ class Registry final : public Metrics {
  public:
   Counter& GetCounter(std::string_view name, std::string_view help,
                       const MetricLabels& labels) override {
-    return Get<CounterSeries>(name, help, MetricType::Counter, labels, [] {
-      return std::make_unique<CounterSeries>();
-    });
+    return Get<CounterSeries>(name, help, MetricType::Counter, labels,
+                              [] { return std::make_unique<CounterSeries>(); });
   }
   Gauge& GetGauge(std::string_view name, std::string_view help,
                   const MetricLabels& labels) override {
-    return Get<GaugeSeries>(name, help, MetricType::Gauge, labels, [] {
-      return std::make_unique<GaugeSeries>();
-    });
+    return Get<GaugeSeries>(name, help, MetricType::Gauge, labels,
+                            [] { return std::make_unique<GaugeSeries>(); });
   }
   Histogram& GetHistogram(std::string_view name, std::string_view help,
                           const std::vector<double>& bounds,

@@ -44,8 +44,10 @@ TEST(Metrics, ShowsSeriesSortedByTheirLabels) {
 
 TEST(Metrics, OneNameAndLabelsAreOneSeries) {
   const auto metrics = NewMetrics();
-  Counter& a = metrics->GetCounter("mc_x_total", "X.", {{"a", "1"}, {"b", "2"}});
-  Counter& b = metrics->GetCounter("mc_x_total", "X.", {{"b", "2"}, {"a", "1"}});
+  Counter& a =
+      metrics->GetCounter("mc_x_total", "X.", {{"a", "1"}, {"b", "2"}});
+  Counter& b =
+      metrics->GetCounter("mc_x_total", "X.", {{"b", "2"}, {"a", "1"}});
   Counter& c = metrics->GetCounter("mc_x_total", "X.", {{"a", "1"}});
   EXPECT_EQ(&a, &b);
   EXPECT_NE(&a, &c);

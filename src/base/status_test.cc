@@ -18,9 +18,9 @@ TEST(Status, IsOkByDefault) {
 }
 
 TEST(Status, ToStringNamesCodeErrcodeAndMessage) {
-  EXPECT_EQ(Status(StatusCode::kNotFound, "M_NOT_FOUND", "no such room")
-                .ToString(),
-            "not-found M_NOT_FOUND: no such room");
+  EXPECT_EQ(
+      Status(StatusCode::kNotFound, "M_NOT_FOUND", "no such room").ToString(),
+      "not-found M_NOT_FOUND: no such room");
   EXPECT_EQ(Status(StatusCode::kAborted, "lost a race").ToString(),
             "aborted: lost a race");
   EXPECT_EQ(Status(StatusCode::kInternal, "").ToString(), "internal");

@@ -6,11 +6,13 @@ namespace {
 class SystemClock final : public Clock {
  public:
   Timestamp Now() const override {
-    const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+    const auto since_epoch =
+        std::chrono::system_clock::now().time_since_epoch();
     return {std::chrono::duration_cast<milliseconds>(since_epoch).count()};
   }
   MonotonicTime Monotonic() const override {
-    const auto since_start = std::chrono::steady_clock::now().time_since_epoch();
+    const auto since_start =
+        std::chrono::steady_clock::now().time_since_epoch();
     return {std::chrono::duration_cast<Duration>(since_start).count()};
   }
 };

@@ -39,9 +39,8 @@ std::optional<std::string_view> StripPadding(std::string_view text) {
 }  // namespace
 
 std::string Base64Encode(ByteView bytes, Base64Alphabet alphabet) {
-  const std::string_view digits = alphabet == Base64Alphabet::kStandard
-                                      ? kStandardDigits
-                                      : kUrlSafeDigits;
+  const std::string_view digits =
+      alphabet == Base64Alphabet::kStandard ? kStandardDigits : kUrlSafeDigits;
   std::string text((bytes.size() * 4 + 2) / 3, '\0');
   char* out = text.data();
   size_t i = 0;
@@ -58,8 +57,7 @@ std::string Base64Encode(ByteView bytes, Base64Alphabet alphabet) {
     *out++ = digits[bytes[i] >> 2];
     *out++ = digits[(bytes[i] & 3u) << 4];
   } else if (bytes.size() - i == 2) {
-    const uint32_t group =
-        static_cast<uint32_t>(bytes[i]) << 8 | bytes[i + 1];
+    const uint32_t group = static_cast<uint32_t>(bytes[i]) << 8 | bytes[i + 1];
     *out++ = digits[group >> 10];
     *out++ = digits[group >> 4 & 63];
     *out++ = digits[group << 2 & 63];
@@ -71,9 +69,8 @@ std::optional<std::string> Base64Decode(std::string_view text,
                                         Base64Alphabet alphabet, bool strict) {
   const std::optional<std::string_view> stripped = StripPadding(text);
   if (!stripped || stripped->size() % 4 == 1) return std::nullopt;
-  const ValueTable& values = alphabet == Base64Alphabet::kStandard
-                                 ? kStandardValues
-                                 : kUrlSafeValues;
+  const ValueTable& values =
+      alphabet == Base64Alphabet::kStandard ? kStandardValues : kUrlSafeValues;
   std::string bytes(stripped->size() * 3 / 4, '\0');
   size_t at = 0;
   uint32_t pending = 0;

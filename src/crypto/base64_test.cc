@@ -12,7 +12,9 @@ using std::string_literals::operator""s;
 constexpr auto kStandard = Base64Alphabet::kStandard;
 constexpr auto kUrlSafe = Base64Alphabet::kUrlSafe;
 
-std::string Encode(std::string_view text) { return Base64Encode(AsBytes(text)); }
+std::string Encode(std::string_view text) {
+  return Base64Encode(AsBytes(text));
+}
 
 // RFC 4648, section 10, without the padding.
 TEST(Base64, EncodesWithoutPadding) {

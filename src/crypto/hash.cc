@@ -36,7 +36,8 @@ std::array<uint8_t, 20> HmacSha1(ByteView key, ByteView message) {
 }
 
 bool ConstantTimeEqual(ByteView a, ByteView b) {
-  return a.size() == b.size() && sodium_memcmp(a.data(), b.data(), a.size()) == 0;
+  return a.size() == b.size() &&
+         sodium_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 }  // namespace matrixcore

@@ -60,7 +60,8 @@ Sha256Digest Sha256(ByteView bytes) {
 }
 
 std::array<uint8_t, 20> Sha1(ByteView bytes) {
-  Sha1State state = {0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0};
+  Sha1State state = {0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476,
+                     0xC3D2E1F0};
   ByteView rest = bytes;
   for (; rest.size() >= kSha1Block; rest = rest.subspan(kSha1Block)) {
     Sha1Compress(state, rest.data());

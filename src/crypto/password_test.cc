@@ -83,9 +83,9 @@ TEST(Password, UnknownAndDamagedHashesMatchNothing) {
 }
 
 TEST(Password, RefusesImpossibleCosts) {
-  for (PasswordCost cost : {PasswordCost{0, 8192}, PasswordCost{1, 100},
-                            PasswordCost{UINT64_MAX, 8192},
-                            PasswordCost{1, UINT64_MAX}}) {
+  for (PasswordCost cost :
+       {PasswordCost{0, 8192}, PasswordCost{1, 100},
+        PasswordCost{UINT64_MAX, 8192}, PasswordCost{1, UINT64_MAX}}) {
     EXPECT_EQ(HashPassword("x", cost).status().code(),
               StatusCode::kInvalidArgument);
   }

@@ -13,8 +13,9 @@ namespace {
 
 TEST(HttpMethod, NamesAreParsed) {
   for (HttpMethod method :
-       {HttpMethod::kGet, HttpMethod::kHead, HttpMethod::kPost, HttpMethod::kPut,
-        HttpMethod::kDelete, HttpMethod::kOptions, HttpMethod::kPatch}) {
+       {HttpMethod::kGet, HttpMethod::kHead, HttpMethod::kPost,
+        HttpMethod::kPut, HttpMethod::kDelete, HttpMethod::kOptions,
+        HttpMethod::kPatch}) {
     EXPECT_EQ(ParseHttpMethod(HttpMethodName(method)), method);
   }
   EXPECT_EQ(HttpMethodName(HttpMethod::kDelete), "DELETE");
@@ -42,9 +43,8 @@ TEST(HttpHeaders, GetGivesTheFirstAndSetReplacesAll) {
   EXPECT_EQ(headers.Get("VIA"), "1");
   EXPECT_EQ(headers.fields().size(), 3u);
   headers.Set("vIa", "3");
-  EXPECT_EQ(headers.fields(),
-            (std::vector<std::pair<std::string, std::string>>{{"Other", "x"},
-                                                              {"vIa", "3"}}));
+  EXPECT_EQ(headers.fields(), (std::vector<std::pair<std::string, std::string>>{
+                                  {"Other", "x"}, {"vIa", "3"}}));
 }
 
 class ResponderTest : public testing::Test {

@@ -20,9 +20,8 @@ TEST(PercentDecode, DecodesEscapesAndNothingElse) {
 }
 
 TEST(PercentDecode, RefusesBrokenEscapesAndInvalidUtf8) {
-  for (const char* text :
-       {"%", "%4", "a%", "%zz", "%4g", "%%41", "% 1", "%ff", "%ED%A0%80",
-        "%C3", "\xff"}) {
+  for (const char* text : {"%", "%4", "a%", "%zz", "%4g", "%%41", "% 1", "%ff",
+                           "%ED%A0%80", "%C3", "\xff"}) {
     EXPECT_EQ(PercentDecode(text), std::nullopt) << text;
   }
 }
@@ -73,8 +72,7 @@ TEST(UrlTarget, FindsParameters) {
   ASSERT_TRUE(target.has_value());
   EXPECT_EQ(target->path(), "/p");
   EXPECT_EQ(target->Param("via"), "a");
-  EXPECT_EQ(target->Params("via"),
-            (std::vector<std::string_view>{"a", "b"}));
+  EXPECT_EQ(target->Params("via"), (std::vector<std::string_view>{"a", "b"}));
   EXPECT_EQ(target->Param("limit"), "10");
   EXPECT_EQ(target->Param("empty"), "");
   EXPECT_EQ(target->Param("flag"), "");

@@ -134,11 +134,9 @@ std::string MakeUserId(std::string_view localpart, std::string_view server) {
 }
 
 bool IsOpaqueId(std::string_view id) {
-  return !id.empty() && id.size() <= kMaxIdentifierBytes &&
-         All(id, [](char c) {
-           return IsAlphaNumeric(c) || c == '.' || c == '_' || c == '~' ||
-                  c == '-';
-         });
+  return !id.empty() && id.size() <= kMaxIdentifierBytes && All(id, [](char c) {
+    return IsAlphaNumeric(c) || c == '.' || c == '_' || c == '~' || c == '-';
+  });
 }
 
 }  // namespace matrixcore

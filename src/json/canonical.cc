@@ -71,8 +71,8 @@ class Canonicalizer {
   struct Frame {
     bool object = false;
     bool first = true;
-    bool sorted = true;     // Members in text order; else in the order of keys_.
-    uint32_t at = 0;        // The next node, or the next of keys_.
+    bool sorted = true;  // Members in text order; else in the order of keys_.
+    uint32_t at = 0;     // The next node, or the next of keys_.
     uint32_t end = 0;
     uint32_t keys_begin = 0;
   };

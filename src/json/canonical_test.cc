@@ -42,16 +42,18 @@ TEST(Canonical, MatchesTheExamplesOfTheSpec) {
 
 TEST(Canonical, SortsKeysByCodePoint) {
   // In UTF-16 the emoji (D83D DE00) would come before U+FFFF.
-  EXPECT_EQ(Strict("{\"\U0001F600\":1,\"\uFFFF\":2,\"\u00e9\":3,\"z\":4,\"\":5}"),
-            "{\"\":5,\"z\":4,\"\u00e9\":3,\"\uFFFF\":2,\"\U0001F600\":1}");
+  EXPECT_EQ(
+      Strict("{\"\U0001F600\":1,\"\uFFFF\":2,\"\u00e9\":3,\"z\":4,\"\":5}"),
+      "{\"\":5,\"z\":4,\"\u00e9\":3,\"\uFFFF\":2,\"\U0001F600\":1}");
   EXPECT_EQ(Strict(R"({"aa":1,"a":2,"B":3})"), R"({"B":3,"a":2,"aa":1})");
   EXPECT_EQ(Strict("{\"a\x7f\":1,\"a\u0080\":2,\"a!\":3}"),
             "{\"a!\":3,\"a\x7f\":1,\"a\u0080\":2}");
 }
 
 TEST(Canonical, SortsAtEveryLevel) {
-  EXPECT_EQ(Strict(R"([{"b":{"d":[{"f":1,"e":2}],"c":0},"a":1},{"y":1,"x":2}])"),
-            R"([{"a":1,"b":{"c":0,"d":[{"e":2,"f":1}]}},{"x":2,"y":1}])");
+  EXPECT_EQ(
+      Strict(R"([{"b":{"d":[{"f":1,"e":2}],"c":0},"a":1},{"y":1,"x":2}])"),
+      R"([{"a":1,"b":{"c":0,"d":[{"e":2,"f":1}]}},{"x":2,"y":1}])");
 }
 
 TEST(Canonical, RemovesWhiteSpace) {

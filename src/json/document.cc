@@ -43,7 +43,10 @@ bool HasRepeated(std::vector<std::string_view>& keys) {
 class TapeBuilder {
  public:
   TapeBuilder(Tape* tape, TextStream* stream, const ParseOptions& options)
-      : tape_(*tape), nodes_(tape->nodes), stream_(*stream), options_(options) {}
+      : tape_(*tape),
+        nodes_(tape->nodes),
+        stream_(*stream),
+        options_(options) {}
 
   bool Null() { return AddLiteral(Kind::kNull, 4, 0); }
   bool Bool(bool value) {
@@ -80,7 +83,6 @@ class TapeBuilder {
     if (options_.refuse_duplicate_keys && members > 1) {
       keys_.clear();
       const auto size = static_cast<uint32_t>(nodes_.size());
-      nodes_[open_].extra = (size - open_) & 0xFFFFFFF;  // For Next().
       for (uint32_t key = open_ + 1; key < size; key = tape_.Next(key + 1)) {
         keys_.push_back(tape_.String(key));
       }
@@ -105,8 +107,7 @@ class TapeBuilder {
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  void Add(Kind kind, size_t begin, size_t end, size_t detail,
-           uint32_t extra) {
+  void Add(Kind kind, size_t begin, size_t end, size_t detail, uint32_t extra) {
     Node& node = nodes_.emplace_back();
     node.begin = static_cast<uint32_t>(begin);
     node.end = static_cast<uint32_t>(end);
@@ -172,8 +173,7 @@ Status FillTape(Tape* tape, const ParseOptions& options) {
     return NotJson(builder.problem(), builder.problem_offset());
   }
   if (result.IsError()) {
-    return NotJson(rapidjson::GetParseError_En(result.Code()),
-                   result.Offset());
+    return NotJson(rapidjson::GetParseError_En(result.Code()), result.Offset());
   }
   // The reader takes a NUL for the end.
   if (stream.Tell() != text.size()) {

@@ -49,24 +49,76 @@ TEST(Document, AcceptsValidTexts) {
   for (std::string_view text :
        {"[]", "{}", "[[]]", "[{}]", R"({"":0})", R"([""])", "[1,2]", "0",
         "[0.0,0e1,0E-1,0e+0,-0,-0.0,1.25e+3,123456789012345678901234567890]",
-        R"(["\"\\\/\b\f\n\r\t\u0000\u00e9\uD83D\uDE00\uFFFF"])",
-        "\"\x7f\"", "\"\u2028\uFFFF\U0010FFFF\"", "\t\n\r {} \t\n\r",
+        R"(["\"\\\/\b\f\n\r\t\u0000\u00e9\uD83D\uDE00\uFFFF"])", "\"\x7f\"",
+        "\"\u2028\uFFFF\U0010FFFF\"", "\t\n\r {} \t\n\r",
         R"({ "a" : [ 1 , 2 ] , "b" : { } })"}) {
     EXPECT_TRUE(ParseStatus(text).ok()) << text;
   }
 }
 
 TEST(Document, RefusesWhatIsNotJson) {
-  for (const std::string& text :
-       {""s, " "s, "{"s, "}"s, "["s, "]"s, "[}"s, "{]"s, "[1"s, "[1,"s, "[1,]"s,
-        "[,1]"s, "[1 2]"s, "{,}"s, R"({"a"})"s, R"({"a":})"s, R"({"a":1,})"s,
-        R"({"a" 1})"s, R"({a:1})"s, R"({'a':1})"s, R"({1:1})"s, R"({"a":1 "b":2})"s,
-        R"({"a"::1})"s, "[1]]"s, "1 2"s, "{}{}"s, "nul"s, "nulL"s, "tru"s, "True"s,
-        "fals"s, "NaN"s, "Infinity"s, "-Infinity"s, "-"s, "+1"s, "01"s, "-01"s,
-        ".5"s, "1."s, "1.e1"s, "1e"s, "1e+"s, "0x10"s, "1_000"s, "[1//x\n]"s,
-        "/**/1"s, "\""s, "\"abc"s, "\"\\\""s, R"("\x41")"s, R"("\u12")"s,
-        R"("\u12g4")"s, R"("\U0041")"s, "\"\\"s, "\"\n\""s, "\"\t\""s,
-        "\"\x1f\""s, "\xEF\xBB\xBF{}"s, "\x0b[]"s, "\xA0[]"s, "undefined"s}) {
+  for (const std::string& text : {""s,
+                                  " "s,
+                                  "{"s,
+                                  "}"s,
+                                  "["s,
+                                  "]"s,
+                                  "[}"s,
+                                  "{]"s,
+                                  "[1"s,
+                                  "[1,"s,
+                                  "[1,]"s,
+                                  "[,1]"s,
+                                  "[1 2]"s,
+                                  "{,}"s,
+                                  R"({"a"})"s,
+                                  R"({"a":})"s,
+                                  R"({"a":1,})"s,
+                                  R"({"a" 1})"s,
+                                  R"({a:1})"s,
+                                  R"({'a':1})"s,
+                                  R"({1:1})"s,
+                                  R"({"a":1 "b":2})"s,
+                                  R"({"a"::1})"s,
+                                  "[1]]"s,
+                                  "1 2"s,
+                                  "{}{}"s,
+                                  "nul"s,
+                                  "nulL"s,
+                                  "tru"s,
+                                  "True"s,
+                                  "fals"s,
+                                  "NaN"s,
+                                  "Infinity"s,
+                                  "-Infinity"s,
+                                  "-"s,
+                                  "+1"s,
+                                  "01"s,
+                                  "-01"s,
+                                  ".5"s,
+                                  "1."s,
+                                  "1.e1"s,
+                                  "1e"s,
+                                  "1e+"s,
+                                  "0x10"s,
+                                  "1_000"s,
+                                  "[1//x\n]"s,
+                                  "/**/1"s,
+                                  "\""s,
+                                  "\"abc"s,
+                                  "\"\\\""s,
+                                  R"("\x41")"s,
+                                  R"("\u12")"s,
+                                  R"("\u12g4")"s,
+                                  R"("\U0041")"s,
+                                  "\"\\"s,
+                                  "\"\n\""s,
+                                  "\"\t\""s,
+                                  "\"\x1f\""s,
+                                  "\xEF\xBB\xBF{}"s,
+                                  "\x0b[]"s,
+                                  "\xA0[]"s,
+                                  "undefined"s}) {
     const Status status = ParseStatus(text);
     EXPECT_FALSE(status.ok()) << text;
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << text;
@@ -155,8 +207,9 @@ TEST(Document, TheLastOfRepeatedKeysCounts) {
 TEST(Document, RefusesRepeatedKeysOnRequest) {
   ParseOptions options;
   options.refuse_duplicate_keys = true;
-  EXPECT_TRUE(ParseStatus(R"({"a":1,"b":{"a":1},"c":[{"a":1},{"a":2}]})",
-                          options).ok());
+  EXPECT_TRUE(
+      ParseStatus(R"({"a":1,"b":{"a":1},"c":[{"a":1},{"a":2}]})", options)
+          .ok());
   for (std::string_view text :
        {R"({"a":1,"a":1})", R"([{"x":{"a":1,"b":2,"a":3}}])",
         R"({"a":1,"\u0061":2})", R"({"":1,"":2})",
@@ -230,8 +283,8 @@ TEST(Document, UnescapesKeys) {
 TEST(Document, FindsTheEndOfStringsOfEveryLength) {
   for (size_t length = 0; length < 70; ++length) {
     const std::string plain(length, 'x');
-    const Document doc = *Document::Parse(
-        "[\"" + plain + "\",\"" + plain + "\\n" + plain + "\"]");
+    const Document doc = *Document::Parse("[\"" + plain + "\",\"" + plain +
+                                          "\\n" + plain + "\"]");
     EXPECT_EQ(doc.root().at(0).AsString(), plain);
     EXPECT_EQ(doc.root().at(1).AsString(), plain + "\n" + plain);
     EXPECT_FALSE(ParseStatus("\"" + plain + "\x1f\"").ok());

@@ -40,8 +40,8 @@ Decimal ParseDecimal(std::string_view number) {
     ++i;
     if (number[i] == '+') ++i;
     int64_t exponent = 0;
-    const auto parsed = std::from_chars(number.data() + i,
-                                        number.data() + number.size(), exponent);
+    const auto parsed = std::from_chars(
+        number.data() + i, number.data() + number.size(), exponent);
     constexpr int64_t kHuge = int64_t{1} << 40;
     if (parsed.ec != std::errc()) exponent = number[i] == '-' ? -kHuge : kHuge;
     result.exponent += std::clamp(exponent, -kHuge, kHuge);
@@ -77,8 +77,8 @@ bool IsSafeInteger(std::string_view integer) {
   constexpr size_t kAlwaysSafe = 15;  // Characters, a sign among them.
   if (integer.size() <= kAlwaysSafe) return true;
   int64_t value = 0;
-  const auto parsed = std::from_chars(
-      integer.data(), integer.data() + integer.size(), value);
+  const auto parsed =
+      std::from_chars(integer.data(), integer.data() + integer.size(), value);
   constexpr int64_t kLimit = (int64_t{1} << 53) - 1;
   return parsed.ec == std::errc() && value >= -kLimit && value <= kLimit;
 }

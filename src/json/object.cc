@@ -8,7 +8,8 @@ namespace matrixcore::json {
 
 Object Object::From(Value value) {
   Object object;
-  for (auto [key, member] : value.members()) object.SetRaw(key, std::string(member.raw()));
+  for (auto [key, member] : value.members())
+    object.SetRaw(key, std::string(member.raw()));
   return object;
 }
 

@@ -1,8 +1,8 @@
 // The only file that includes RapidJSON: its reader, fed from a stream of ours.
 //
 // RapidJSON knows JSON's grammar; the stream knows where strings end.  When the
-// reader asks for a place to decode a string "in situ", the stream looks for the
-// closing quote with wide instructions: a string without escapes is then
+// reader asks for a place to decode a string "in situ", the stream looks for
+// the closing quote with wide instructions: a string without escapes is then
 // skipped, not copied.  Only the others are decoded, into a separate buffer, so
 // that the text stays as it was sent.  Internal to src/json.
 #pragma once
@@ -28,8 +28,8 @@ struct ReaderStack {};  // Selects the stack below.
 }  // namespace matrixcore::json
 
 // The reader's stack of open containers: on the call stack at ordinary depths,
-// then on the heap.  (RapidJSON's own one adds to a null pointer before its first
-// allocation, which is undefined.)
+// then on the heap.  (RapidJSON's own one adds to a null pointer before its
+// first allocation, which is undefined.)
 template <>
 class rapidjson::internal::Stack<matrixcore::json::ReaderStack> {
  public:
@@ -146,11 +146,11 @@ class TextStream {
 };
 
 // Numbers come as text; nesting uses the heap, not the call stack.
-inline constexpr unsigned kReaderFlags =
-    rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag |
-    rapidjson::kParseIterativeFlag;
+inline constexpr unsigned kReaderFlags = rapidjson::kParseInsituFlag |
+                                         rapidjson::kParseNumbersAsStringsFlag |
+                                         rapidjson::kParseIterativeFlag;
 
-using Reader = rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>,
-                                        ReaderStack>;
+using Reader =
+    rapidjson::GenericReader<rapidjson::UTF8<>, rapidjson::UTF8<>, ReaderStack>;
 
 }  // namespace matrixcore::json

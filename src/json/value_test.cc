@@ -87,7 +87,8 @@ TEST(Value, AsDoubleRoundsAnyNumber) {
   EXPECT_EQ(Double("1"), 1.0);
   EXPECT_EQ(Double("-2.5e-1"), -0.25);
   EXPECT_EQ(Double("1e308"), 1e308);
-  EXPECT_EQ(Double("123456789012345678901234567890"), 123456789012345678901234567890.0);
+  EXPECT_EQ(Double("123456789012345678901234567890"),
+            123456789012345678901234567890.0);
   EXPECT_EQ(Double("5e-324"), 5e-324);
   EXPECT_EQ(Double("1e-400"), 0.0);
   EXPECT_EQ(Double("-0.0000e0"), 0.0);
@@ -100,8 +101,8 @@ TEST(Value, IteratesArrays) {
   const Document doc = *Document::Parse(R"([1,[2,[3]],{"a":4},"5"])");
   std::vector<std::string> seen;
   for (Value element : doc.root()) seen.emplace_back(element.raw());
-  EXPECT_EQ(seen, (std::vector<std::string>{"1", "[2,[3]]", R"({"a":4})",
-                                            "\"5\""}));
+  EXPECT_EQ(seen,
+            (std::vector<std::string>{"1", "[2,[3]]", R"({"a":4})", "\"5\""}));
   EXPECT_EQ(doc.root().begin().key(), "");
   EXPECT_EQ(doc.root().at(3).AsString(), "5");
   EXPECT_TRUE(doc.root().at(4).IsMissing());
@@ -118,8 +119,7 @@ TEST(Value, IteratesMembersInTextOrderRepeatedOnesToo) {
                                             "\n=3"}));
   std::vector<std::string> values;
   for (Value value : doc.root()) values.emplace_back(value.raw());
-  EXPECT_EQ(values,
-            (std::vector<std::string>{"[1]", R"({"x":{}})", "2", "3"}));
+  EXPECT_EQ(values, (std::vector<std::string>{"[1]", R"({"x":{}})", "2", "3"}));
 }
 
 TEST(Value, EmptyContainersIterateNothing) {
@@ -138,8 +138,8 @@ TEST(Equal, ComparesNumbersByValue) {
   EXPECT_TRUE(Same("0", "-0.000e9"));
   EXPECT_TRUE(Same("123456789012345678901234567890",
                    "1.2345678901234567890123456789e29"));
-  EXPECT_FALSE(Same("123456789012345678901234567890",
-                    "123456789012345678901234567891"));
+  EXPECT_FALSE(
+      Same("123456789012345678901234567890", "123456789012345678901234567891"));
   EXPECT_FALSE(Same("1", "-1"));
   EXPECT_FALSE(Same("1", "10"));
   EXPECT_FALSE(Same("1e-400", "0"));
@@ -152,7 +152,8 @@ TEST(Equal, ComparesStringsUnescaped) {
 }
 
 TEST(Equal, IgnoresTheOrderOfMembers) {
-  EXPECT_TRUE(Same(R"({"a":1,"b":[true,null]})", R"({ "b":[true,null],"a":1.0 })"));
+  EXPECT_TRUE(
+      Same(R"({"a":1,"b":[true,null]})", R"({ "b":[true,null],"a":1.0 })"));
   EXPECT_FALSE(Same(R"({"a":1})", R"({"a":1,"b":1})"));
   EXPECT_FALSE(Same(R"({"a":1,"b":2})", R"({"a":1,"c":2})"));
   EXPECT_FALSE(Same("[1,2]", "[2,1]"));

@@ -25,8 +25,7 @@ TEST(Writer, PlacesCommas) {
   w.Key("c").BeginObject().Key("d").Null().Key("e").Bool(true).EndObject();
   w.Key("f").Bool(false);
   w.EndObject();
-  EXPECT_EQ(out,
-            R"({"a":[1,-2,[]],"b":{},"c":{"d":null,"e":true},"f":false})");
+  EXPECT_EQ(out, R"({"a":[1,-2,[]],"b":{},"c":{"d":null,"e":true},"f":false})");
 }
 
 TEST(Writer, AppendsToWhatIsThere) {
@@ -84,7 +83,8 @@ TEST(AppendString, EscapesOnlyWhatJsonRequires) {
 TEST(AppendString, EscapesAtEveryOffset) {
   for (size_t before = 0; before < 40; ++before) {
     const std::string plain(before, 'x');
-    EXPECT_EQ(Quoted(plain + "\n" + plain), "\"" + plain + "\\n" + plain + "\"");
+    EXPECT_EQ(Quoted(plain + "\n" + plain),
+              "\"" + plain + "\\n" + plain + "\"");
     EXPECT_EQ(Quoted(plain + "\x1f\""), "\"" + plain + "\\u001f\\\"\"");
   }
 }

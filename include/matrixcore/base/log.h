@@ -42,8 +42,8 @@ struct LogField {
   LogField(std::string_view n, bool v) : name(n), value(v) {}
   LogField(std::string_view n, double v) : name(n), value(v) {}
   template <std::integral T>
-    requires(!std::same_as<T, bool>)
-  LogField(std::string_view n, T v) : name(n), value(static_cast<int64_t>(v)) {}
+  requires(!std::same_as<T, bool>) LogField(std::string_view n, T v)
+      : name(n), value(static_cast<int64_t>(v)) {}
 };
 
 // Takes records.  Thread-safe.  Never fails and never blocks for long.

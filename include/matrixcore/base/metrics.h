@@ -39,9 +39,9 @@ using MetricLabels = std::vector<std::pair<std::string, std::string>>;
 
 // Thread-safe.  The references stay valid as long as the registry; asking twice
 // for one name and labels gives the same series.  Names follow Prometheus
-// ("matrixcore_http_requests_total"); durations are in seconds.  One name is one
-// type of metric: a debug build asserts that, another gives a series that works
-// but is not shown.
+// ("matrixcore_http_requests_total"); durations are in seconds.  One name is
+// one type of metric: a debug build asserts that, another gives a series that
+// works but is not shown.
 class Metrics {
  public:
   virtual ~Metrics() = default;
@@ -55,7 +55,8 @@ class Metrics {
                                   const MetricLabels& labels = {}) = 0;
 
   // A gauge that is asked for its value when the text is made.  `read` must
-  // stay callable as long as the registry.  Replaces an earlier one of the name.
+  // stay callable as long as the registry.  Replaces an earlier one of the
+  // name.
   virtual void AddGaugeCallback(std::string_view name, std::string_view help,
                                 std::function<double()> read) = 0;
 

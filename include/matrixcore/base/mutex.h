@@ -15,8 +15,7 @@
 #define MC_SCOPED_CAPABILITY MC_THREAD_ATTRIBUTE(scoped_lockable)
 #define MC_GUARDED_BY(x) MC_THREAD_ATTRIBUTE(guarded_by(x))
 #define MC_PT_GUARDED_BY(x) MC_THREAD_ATTRIBUTE(pt_guarded_by(x))
-#define MC_REQUIRES(...) \
-  MC_THREAD_ATTRIBUTE(requires_capability(__VA_ARGS__))
+#define MC_REQUIRES(...) MC_THREAD_ATTRIBUTE(requires_capability(__VA_ARGS__))
 #define MC_EXCLUDES(...) MC_THREAD_ATTRIBUTE(locks_excluded(__VA_ARGS__))
 #define MC_ACQUIRE(...) MC_THREAD_ATTRIBUTE(acquire_capability(__VA_ARGS__))
 #define MC_RELEASE(...) MC_THREAD_ATTRIBUTE(release_capability(__VA_ARGS__))

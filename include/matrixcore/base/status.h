@@ -86,12 +86,23 @@ class [[nodiscard]] Result {
 
   // The failure; ok when there is a value.
   Status status() const& { return ok() ? Status() : std::get<0>(state_); }
-  Status status() && { return ok() ? Status() : std::get<0>(std::move(state_)); }
+  Status status() && {
+    return ok() ? Status() : std::get<0>(std::move(state_));
+  }
 
   // The value.  Only to be called when ok().
-  T& value() & { assert(ok()); return *std::get_if<1>(&state_); }
-  const T& value() const& { assert(ok()); return *std::get_if<1>(&state_); }
-  T&& value() && { assert(ok()); return std::move(*std::get_if<1>(&state_)); }
+  T& value() & {
+    assert(ok());
+    return *std::get_if<1>(&state_);
+  }
+  const T& value() const& {
+    assert(ok());
+    return *std::get_if<1>(&state_);
+  }
+  T&& value() && {
+    assert(ok());
+    return std::move(*std::get_if<1>(&state_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
@@ -106,18 +117,18 @@ class [[nodiscard]] Result {
 #define MC_CONCAT_(a, b) MC_CONCAT_INNER_(a, b)
 
 // MC_RETURN_IF_ERROR(Do());  returns the Status of Do() unless it is ok.
-#define MC_RETURN_IF_ERROR(expr)                               \
-  do {                                                         \
+#define MC_RETURN_IF_ERROR(expr)                                    \
+  do {                                                              \
     if (::matrixcore::Status mc_status_ = (expr); !mc_status_.ok()) \
-      return mc_status_;                                       \
+      return mc_status_;                                            \
   } while (false)
 
 // MC_ASSIGN_OR_RETURN(auto x, Make());  declares x or returns the failure.
 #define MC_ASSIGN_OR_RETURN(lhs, expr) \
   MC_ASSIGN_OR_RETURN_(MC_CONCAT_(mc_result_, __LINE__), lhs, expr)
-#define MC_ASSIGN_OR_RETURN_(result, lhs, expr)            \
-  auto result = (expr);                                    \
-  if (!result.ok()) return std::move(result).status();     \
+#define MC_ASSIGN_OR_RETURN_(result, lhs, expr)        \
+  auto result = (expr);                                \
+  if (!result.ok()) return std::move(result).status(); \
   lhs = std::move(result).value()
 
 }  // namespace matrixcore

@@ -19,8 +19,8 @@ size_t ValidUtf8Prefix(std::string_view text);
 // The number of code points of a valid text.
 size_t CountCodePoints(std::string_view text);
 
-// The longest prefix of at most `max_bytes` bytes that does not cut a code point
-// of a valid text in two.
+// The longest prefix of at most `max_bytes` bytes that does not cut a code
+// point of a valid text in two.
 std::string_view TruncateUtf8(std::string_view text, size_t max_bytes);
 
 // Appends `text`, with U+FFFD in place of each byte that is not part of a

@@ -49,7 +49,8 @@ class SigningKey {
   SigningKey() = default;
   std::string key_id_;
   Ed25519PublicKey public_key_{};
-  std::array<uint8_t, 64> secret_{};  // As libsodium wants it: seed, public key.
+  // As libsodium wants it: the seed, then the public key.
+  std::array<uint8_t, 64> secret_{};
 };
 
 bool Ed25519Verify(const Ed25519PublicKey& key, ByteView message,

@@ -17,8 +17,8 @@ struct PasswordCost {
 
 // Argon2id in its usual text form ("$argon2id$v=19$m=...").  Slow and large on
 // purpose (about 80 ms and `memory_bytes`): run it on a lane of its own.
-// kInvalidArgument for a cost out of libsodium's range (1 pass, 8 KiB at least),
-// kResourceExhausted when the memory cannot be had.
+// kInvalidArgument for a cost out of libsodium's range (1 pass, 8 KiB at
+// least), kResourceExhausted when the memory cannot be had.
 Result<std::string> HashPassword(std::string_view password,
                                  const PasswordCost& cost);
 

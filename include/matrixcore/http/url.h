@@ -18,8 +18,8 @@ std::string PercentEncode(std::string_view text);
 // A request target taken apart: segments and parameters are decoded.
 class UrlTarget {
  public:
-  // Nothing when the target is not origin-form ("/..."), an escape is broken, or
-  // there is a space, a control character or a '#' in it.
+  // Nothing when the target is not origin-form ("/..."), an escape is broken,
+  // or there is a space, a control character or a '#' in it.
   static std::optional<UrlTarget> Parse(std::string_view target);
 
   // "/a/b%2Fc" -> {"a", "b/c"}; a trailing '/' gives a last segment "".

@@ -28,7 +28,8 @@ std::optional<IdentifierParts> SplitIdentifier(std::string_view id, char sigil);
 // A user id that the protocol accepts from other servers: any localpart, even
 // empty, of non-surrogate code points (the historical grammar).
 bool IsUserId(std::string_view id);
-// A localpart that this server may give away: a-z 0-9 . _ = - / + and not empty.
+// A localpart that this server may give away: a-z 0-9 . _ = - / + and not
+// empty.
 bool IsStrictLocalpart(std::string_view localpart);
 // "!opaque:domain", or "!opaque" alone (room version 12): without a domain any
 // printable ASCII will do, because the spec wants such ids to be opaque.
@@ -38,12 +39,13 @@ bool IsRoomAlias(std::string_view id);
 bool IsEventId(std::string_view id);
 
 // host[:port] with a host that is a DNS name, an IPv4 or a bracketed IPv6
-// literal.  The grammar alone decides: a port may be 99999, and 300.1.1.1 passes
-// as a DNS name.
+// literal.  The grammar alone decides: a port may be 99999, and 300.1.1.1
+// passes as a DNS name.
 bool IsServerName(std::string_view name);
 // The part after the first ':' of a user id, alias or old room id; "" if none.
 std::string_view DomainOf(std::string_view id);
-// The part between the sigil and the first ':'; the whole rest if there is none.
+// The part between the sigil and the first ':'; the whole rest if there is
+// none.
 std::string_view LocalpartOf(std::string_view id);
 
 std::string MakeUserId(std::string_view localpart, std::string_view server);

@@ -17,8 +17,8 @@ namespace matrixcore::json {
 class Object {
  public:
   Object() = default;
-  // A copy of an object's members (the last one of repeated keys); empty for any
-  // other kind.
+  // A copy of an object's members (the last one of repeated keys); empty for
+  // any other kind.
   static Object From(Value value);
 
   bool empty() const { return members_.empty(); }

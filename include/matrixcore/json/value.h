@@ -1,4 +1,5 @@
-// Reading JSON: Document owns a parsed text, Value is a view of one value in it.
+// Reading JSON: Document owns a parsed text, Value is a view of one value in
+// it.
 //
 //   Result<json::Document> doc = json::Document::Parse(std::move(body));
 //   std::optional<std::string_view> name = doc->root()["name"].AsString();
@@ -45,11 +46,12 @@ class Value;
 class Document {
  public:
   // Parses one JSON value with nothing but white space around it.  Strings must
-  // be valid UTF-8 without lone surrogates; \u0000 is allowed.  Numbers must not
-  // exceed what a double can hold, and the text not 128 MiB.  On failure:
-  // kInvalidArgument with errcode M_NOT_JSON and the byte offset in the message.
-  // Memory beside the text: 16 bytes a value and 16 bytes a key.
-  static Result<Document> Parse(std::string text, const ParseOptions& options = {});
+  // be valid UTF-8 without lone surrogates; \u0000 is allowed.  Numbers must
+  // not exceed what a double can hold, and the text not 128 MiB.  On failure:
+  // kInvalidArgument with errcode M_NOT_JSON and the byte offset in the
+  // message. Memory beside the text: 16 bytes a value and 16 bytes a key.
+  static Result<Document> Parse(std::string text,
+                                const ParseOptions& options = {});
   // As Parse, for a text owned elsewhere that outlives the Document unchanged.
   static Result<Document> ParseView(std::string_view text,
                                     const ParseOptions& options = {});
@@ -115,7 +117,8 @@ class Value {
   std::string_view raw() const;
 
   struct Member;
-  // Iterates the elements of an array, or the values of an object in text order.
+  // Iterates the elements of an array, or the values of an object in text
+  // order.
   class Iterator {
    public:
     Value operator*() const;

@@ -32,7 +32,8 @@ class Writer {
   Writer& Int(int64_t value);
   Writer& Bool(bool value);
   Writer& Null();
-  // A number with the shortest text that reads back the same; it must be finite.
+  // A number with the shortest text that reads back the same; it must be
+  // finite.
   Writer& Double(double value);
   // One complete JSON value, copied as it is.
   Writer& Raw(std::string_view json);
@@ -72,7 +73,7 @@ class Writer {
 };
 
 // Appends `text` as a JSON string with its quotes: escapes only what JSON
-// requires, in the form of canonical JSON (\b \t \n \f \r \" \\ \u00xx).  `text`
+// requires, in the form of canonical JSON (\b \t \n \f \r \" \\ \u00xx). `text`
 // must be valid UTF-8, or the result is not JSON.
 void AppendString(std::string* out, std::string_view text);
 
