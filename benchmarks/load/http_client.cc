@@ -24,9 +24,9 @@ namespace {
 
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
+using asio::ip::tcp;
 using boost::beast::string_view;
 using boost::system::error_code;
-using asio::ip::tcp;
 
 constexpr auto kSweepInterval = std::chrono::milliseconds(500);
 constexpr size_t kReadSize = 16 * 1024;
@@ -153,14 +153,14 @@ class ConnectionOver final
       stream_ = std::make_shared<Stream>(shared_.io);
     }
     filled_ = 0;
-    asio::async_connect(
-        stream_->lowest_layer(), shared_.addresses,
-        Guarded([this](const error_code& ec, const auto&) {
-          if (ec) return Fail(Describe("connect", ec));
-          error_code ignored;
-          stream_->lowest_layer().set_option(tcp::no_delay(true), ignored);
-          Handshake();
-        }));
+    asio::async_connect(stream_->lowest_layer(), shared_.addresses,
+                        Guarded([this](const error_code& ec, const auto&) {
+                          if (ec) return Fail(Describe("connect", ec));
+                          error_code ignored;
+                          stream_->lowest_layer().set_option(
+                              tcp::no_delay(true), ignored);
+                          Handshake();
+                        }));
   }
 
   void Handshake() {
@@ -259,8 +259,8 @@ class ConnectionOver final
     stream_.reset();
   }
 
-  // Wraps a completion so that it keeps the connection and its stream alive, and
-  // does nothing once that stream has been dropped.
+  // Wraps a completion so that it keeps the connection and its stream alive,
+  // and does nothing once that stream has been dropped.
   template <typename F>
   auto Guarded(F f) {
     return [self = this->shared_from_this(), stream = stream_,
@@ -276,7 +276,7 @@ class ConnectionOver final
 
   Shared& shared_;
   std::shared_ptr<Stream> stream_;  // null while closed
-  Handler handler_;    // set while a request is under way
+  Handler handler_;                 // set while a request is under way
   int64_t deadline_ns_ = 0;
   bool may_resend_ = false;
   std::string out_;
@@ -368,8 +368,9 @@ Result<Target> ParseTarget(std::string_view url) {
   return target;
 }
 
-Result<std::unique_ptr<HttpClient>> HttpClient::Create(
-    asio::io_context& io, const Target& target, const Options& options) {
+Result<std::unique_ptr<HttpClient>> HttpClient::Create(asio::io_context& io,
+                                                       const Target& target,
+                                                       const Options& options) {
   tcp::resolver resolver(io);
   error_code ec;
   auto addresses = resolver.resolve(target.host, target.port, ec);

@@ -37,9 +37,9 @@ struct Request {
 
 // What came back.  Valid during the call of the handler only.
 struct Reply {
-  int status = 0;          // 0: there was no answer, see `error`
-  std::string_view body;   // of the answer
-  std::string_view error;  // what went wrong with the connection
+  int status = 0;               // 0: there was no answer, see `error`
+  std::string_view body;        // of the answer
+  std::string_view error;       // what went wrong with the connection
   int64_t retry_after_ms = -1;  // from the Retry-After field, -1 without
 };
 
@@ -52,8 +52,8 @@ class Connection {
 
   virtual ~Connection() = default;
 
-  // Sends a request; nothing of it is needed after the call.  One at a time: the
-  // next may be sent from within the handler.
+  // Sends a request; nothing of it is needed after the call.  One at a time:
+  // the next may be sent from within the handler.
   virtual void Send(const Request& request, Handler handler) = 0;
 
   // Closes it; the handler of a request under way is not called.
@@ -72,9 +72,9 @@ class HttpClient {
   };
 
   // Resolves the target's name.
-  static Result<std::unique_ptr<HttpClient>> Create(
-      boost::asio::io_context& io, const Target& target,
-      const Options& options);
+  static Result<std::unique_ptr<HttpClient>> Create(boost::asio::io_context& io,
+                                                    const Target& target,
+                                                    const Options& options);
 
   virtual ~HttpClient() = default;
   virtual std::shared_ptr<Connection> NewConnection() = 0;

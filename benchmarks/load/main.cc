@@ -1,4 +1,4 @@
-// matrixcore-load: load for any Matrix homeserver that is given by its URL.  See
+// matrixcore-load: load for any Matrix homeserver that is given by its URL. See
 // README.md.
 #include <fmt/format.h>
 
@@ -66,9 +66,10 @@ void DefineLoad(CLI::App& app, Options& o) {
   auto* group = app.add_option_group("Load");
   group->add_option("--senders", o.senders, "Users who send; 0: none")
       ->capture_default_str();
-  group->add_option("--rate", o.rate,
-                    "Sends due a second, in all (open loop); 0: each sender as "
-                    "soon as it is answered (closed loop)")
+  group
+      ->add_option("--rate", o.rate,
+                   "Sends due a second, in all (open loop); 0: each sender as "
+                   "soon as it is answered (closed loop)")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   group->add_option("--body-bytes", o.body_bytes, "Size of a message's content")
@@ -80,11 +81,13 @@ void DefineLoad(CLI::App& app, Options& o) {
       ->capture_default_str();
   group->add_option("--sync-timeout-ms", o.sync_timeout_ms, "Of a long poll")
       ->capture_default_str();
-  group->add_option("--parked", o.parked,
-                    "Further users with an idle long poll each")
+  group
+      ->add_option("--parked", o.parked,
+                   "Further users with an idle long poll each")
       ->capture_default_str();
-  group->add_option("--quiet-room-size", o.quiet_room_size,
-                    "Parked users share rooms of this size")
+  group
+      ->add_option("--quiet-room-size", o.quiet_room_size,
+                   "Parked users share rooms of this size")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   group->add_option("--warmup", o.warmup_s, "Seconds before measuring")
@@ -93,7 +96,8 @@ void DefineLoad(CLI::App& app, Options& o) {
   group->add_option("--duration", o.duration_s, "Seconds of measuring")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  group->add_option("--settle", o.settle_s, "Seconds after the last parked sync")
+  group
+      ->add_option("--settle", o.settle_s, "Seconds after the last parked sync")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   group->add_option("--drain", o.drain_s, "Seconds to wait for late deliveries")
@@ -105,11 +109,10 @@ Status Run(const Options& options) {
   RaiseFileLimit();
   MC_ASSIGN_OR_RETURN(const Target target, ParseTarget(options.url));
   boost::asio::io_context io(1);
-  MC_ASSIGN_OR_RETURN(
-      const std::unique_ptr<HttpClient> client,
-      HttpClient::Create(io, target,
-                         {.insecure = options.insecure,
-                          .timeout_ms = options.timeout_ms}));
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<HttpClient> client,
+                      HttpClient::Create(io, target,
+                                         {.insecure = options.insecure,
+                                          .timeout_ms = options.timeout_ms}));
   MC_ASSIGN_OR_RETURN(const World world, PrepareWorld(options, io, *client));
   MC_ASSIGN_OR_RETURN(const Measurements measured,
                       RunScenario(options, io, *client, world));

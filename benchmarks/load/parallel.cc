@@ -24,7 +24,11 @@ class CallRunner {
   CallRunner(asio::io_context& io, HttpClient& client, std::string_view what,
              size_t count, const std::function<Call(size_t)>& make,
              const std::function<Status(size_t, const Reply&)>& take)
-      : io_(io), client_(client), what_(what), count_(count), make_(make),
+      : io_(io),
+        client_(client),
+        what_(what),
+        count_(count),
+        make_(make),
         take_(take) {}
 
   Status Run(uint32_t width) {
@@ -84,8 +88,8 @@ class CallRunner {
       lane.timer.async_wait([this, &lane](const auto&) { Send(lane); });
       return;
     }
-    Status status = reply.status == 0 ? Unexpected(what_, reply)
-                                      : take_(lane.index, reply);
+    Status status =
+        reply.status == 0 ? Unexpected(what_, reply) : take_(lane.index, reply);
     if (!status.ok() && status_.ok()) status_ = std::move(status);
     Next(lane);
   }

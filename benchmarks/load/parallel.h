@@ -23,8 +23,8 @@ struct Call {
 
 // Sends `make(0)` .. `make(count-1)` over `width` connections and hands each
 // answer to `take`, which says whether it is acceptable.  429 is waited out and
-// repeated, at most 100 times a call.  Runs `io` until all are done; returns the
-// first failure.  `what` names the work in progress messages and failures.
+// repeated, at most 100 times a call.  Runs `io` until all are done; returns
+// the first failure.  `what` names the work in progress messages and failures.
 Status RunCalls(boost::asio::io_context& io, HttpClient& client,
                 std::string_view what, size_t count, uint32_t width,
                 const std::function<Call(size_t)>& make,

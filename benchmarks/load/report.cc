@@ -18,8 +18,7 @@ double PerSecond(const Options& o, uint64_t count) {
 }
 
 double ServerCpu(const Options& o, const Measurements& m) {
-  return (m.server_end.cpu_seconds - m.server_begin.cpu_seconds) /
-         o.duration_s;
+  return (m.server_end.cpu_seconds - m.server_begin.cpu_seconds) / o.duration_s;
 }
 
 double OwnCpu(const Options& o, const Measurements& m) {
@@ -63,9 +62,8 @@ void Measurements::AddError(std::string_view what, const Reply& reply) {
 std::string TextReport(const Options& o, const Measurements& m) {
   std::string text;
   const auto out = std::back_inserter(text);
-  const std::string loop = o.rate > 0
-                               ? fmt::format("{:g} sends/s due", o.rate)
-                               : std::string("closed loop");
+  const std::string loop = o.rate > 0 ? fmt::format("{:g} sends/s due", o.rate)
+                                      : std::string("closed loop");
   fmt::format_to(out,
                  "run         {}, {} senders, {} rooms of {}, {} syncers, {} "
                  "parked; {:g} s after {:g} s\n",

@@ -27,13 +27,15 @@ class Scenario {
  public:
   Scenario(const Options& options, asio::io_context& io, HttpClient& client,
            const World& world)
-      : options_(options), io_(io),
+      : options_(options),
+        io_(io),
         run_(NewSystemRandom()->AlphaNumeric(8)),
         syncers_(options, io, client, Readers(options, world), run_, &out_),
         parked_(options, io, client, ParkedUsers(options, world), run_, &out_),
         senders_(options, io, client, world, run_,
                  ReadersOfRooms(options, world), &out_),
-        sample_timer_(io), lag_timer_(io) {}
+        sample_timer_(io),
+        lag_timer_(io) {}
 
   Result<Measurements> Run() {
     if (options_.pid != 0 && !ReadProcessStats(options_.pid)) {
@@ -98,8 +100,7 @@ class Scenario {
     return users;
   }
 
-  void RunUntilCalled(
-      const std::function<void(std::function<void()>)>& start) {
+  void RunUntilCalled(const std::function<void(std::function<void()>)>& start) {
     bool called = false;
     start([&called] { called = true; });
     io_.restart();
@@ -179,6 +180,13 @@ class Scenario {
 
 Result<Measurements> RunScenario(const Options& options, asio::io_context& io,
                                  HttpClient& client, const World& world) {
+  for (uint32_t i = 0; i < options.users && options.senders > 0; ++i) {
+    if (world.users[i].rooms.empty()) {
+      return Status(StatusCode::kInvalidArgument,
+                    "senders need rooms: --rooms times --members must reach "
+                    "all --users");
+    }
+  }
   return Scenario(options, io, client, world).Run();
 }
 

@@ -12,7 +12,8 @@
 namespace matrixcore::load {
 
 // Parks, syncs, warms up, sends, measures and drains.  Runs `io`.
-// kFailedPrecondition when the server's pid names no process.
+// kFailedPrecondition when the server's pid names no process, kInvalidArgument
+// when some users who should send have no room.
 Result<Measurements> RunScenario(const Options& options,
                                  boost::asio::io_context& io,
                                  HttpClient& client, const World& world);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <string_view>
 #include <utility>
 
 #include "clock.h"
@@ -13,26 +14,23 @@ namespace matrixcore::load {
 namespace {
 
 constexpr int64_t kPauseMs = 100;  // after a failure
-
-// What a message's JSON needs besides its padding.
-constexpr uint32_t kBodyOverhead = 76;
+constexpr std::string_view kBodyEnd = "\"}";
 
 }  // namespace
 
 Senders::Senders(const Options& options, boost::asio::io_context& io,
                  HttpClient& client, const World& world, std::string run,
                  std::vector<uint32_t> readers, Measurements* out)
-    : options_(options), io_(io), world_(world), run_(std::move(run)),
-      readers_(std::move(readers)), out_(*out), timer_(io) {
+    : options_(options),
+      run_(std::move(run)),
+      readers_(std::move(readers)),
+      out_(*out),
+      timer_(io) {
   for (const Room& room : world.rooms) {
     room_paths_.push_back(
         fmt::format("/_matrix/client/v3/rooms/{}/send/m.room.message/",
                     EscapeSegment(room.id)));
   }
-  padding_.assign(options.body_bytes > kBodyOverhead
-                      ? options.body_bytes - kBodyOverhead
-                      : 0,
-                  '.');
   for (uint32_t s = 0; s < options.senders; ++s) {
     auto sender = std::make_unique<Sender>();
     sender->connection = client.NewConnection();
@@ -80,8 +78,8 @@ void Senders::Tick() {
     backlog_.pop_front();
     Send(*sender, began);
   }
-  timer_.expires_after(std::chrono::nanoseconds(
-      std::max<int64_t>(due_ns(due_) - NowNs(), 0)));
+  timer_.expires_after(
+      std::chrono::nanoseconds(std::max<int64_t>(due_ns(due_) - NowNs(), 0)));
   timer_.async_wait([this](const boost::system::error_code& ec) {
     if (!ec) Tick();
   });
@@ -95,15 +93,21 @@ void Senders::Send(Sender& sender, int64_t began_ns) {
                  transactions_++);
   body_.clear();
   fmt::format_to(std::back_inserter(body_),
-                 R"({{"msgtype":"m.text","body":"mcload {} {} {}"}})", run_,
-                 began_ns, padding_);
+                 R"({{"msgtype":"m.text","body":"mcload {} {} )", run_,
+                 began_ns);
+  body_.resize(
+      std::max<size_t>(body_.size() + kBodyEnd.size(), options_.body_bytes) -
+          kBodyEnd.size(),
+      '.');
+  body_ += kBodyEnd;
   ++busy_;
-  sender.connection->Send(
-      {.method = "PUT", .path = path_, .token = sender.user->token,
-       .body = body_},
-      [this, &sender, room, began_ns](const Reply& reply) {
-        Take(sender, room, began_ns, reply);
-      });
+  sender.connection->Send({.method = "PUT",
+                           .path = path_,
+                           .token = sender.user->token,
+                           .body = body_},
+                          [this, &sender, room, began_ns](const Reply& reply) {
+                            Take(sender, room, began_ns, reply);
+                          });
 }
 
 void Senders::Take(Sender& sender, uint32_t room, int64_t began_ns,
@@ -123,9 +127,10 @@ void Senders::Take(Sender& sender, uint32_t room, int64_t began_ns,
   if (stopped_) return;
   sender.pause->expires_after(std::chrono::milliseconds(
       reply.retry_after_ms > 0 ? reply.retry_after_ms : kPauseMs));
-  sender.pause->async_wait([this, &sender](const boost::system::error_code& ec) {
-    if (!ec) Next(sender);
-  });
+  sender.pause->async_wait(
+      [this, &sender](const boost::system::error_code& ec) {
+        if (!ec) Next(sender);
+      });
 }
 
 void Senders::Next(Sender& sender) {

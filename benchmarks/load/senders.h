@@ -20,7 +20,7 @@ namespace matrixcore::load {
 // the next, and time counts from when it was due, so that a stalled server does
 // not hide behind senders that wait for it.
 //
-// A message says when its time began: "mcload RUN NANOSECONDS .".
+// A message says when its time began: "mcload RUN NANOSECONDS ...".
 class Senders {
  public:
   // `readers[r]` is how many syncers will be given what is sent into room r.
@@ -49,13 +49,10 @@ class Senders {
   void Next(Sender& sender);
 
   const Options& options_;
-  boost::asio::io_context& io_;
-  const World& world_;
   const std::string run_;
   const std::vector<uint32_t> readers_;
   Measurements& out_;
   std::vector<std::string> room_paths_;
-  std::string padding_;
   std::vector<std::unique_ptr<Sender>> senders_;
   bool stopped_ = true;
   size_t busy_ = 0;
@@ -66,8 +63,8 @@ class Senders {
   // Open loop only.
   boost::asio::steady_timer timer_;
   int64_t started_ns_ = 0;
-  uint64_t due_ = 0;                 // messages that have become due
-  std::deque<int64_t> backlog_;      // when the waiting ones did
+  uint64_t due_ = 0;             // messages that have become due
+  std::deque<int64_t> backlog_;  // when the waiting ones did
   std::deque<Sender*> free_;
 };
 

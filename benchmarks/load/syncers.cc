@@ -54,8 +54,7 @@ void Syncers::StartNext() {
 
 void Syncers::Poll(Syncer& syncer) {
   path_.clear();
-  fmt::format_to(std::back_inserter(path_),
-                 "/_matrix/client/v3/sync?filter={}",
+  fmt::format_to(std::back_inserter(path_), "/_matrix/client/v3/sync?filter={}",
                  EscapeSegment(syncer.user->filter));
   syncer.polling = !syncer.since.empty();
   if (syncer.polling) {

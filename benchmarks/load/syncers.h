@@ -25,8 +25,8 @@ class Syncers {
           Measurements* out);
   ~Syncers();
 
-  // Begins with the initial syncs, `width` at a time; each user goes on with long
-  // polls.  `ready` is called once all have been answered the first time.
+  // Begins with the initial syncs, `width` at a time; each user goes on with
+  // long polls.  `ready` is called once all have been answered the first time.
   void Start(uint32_t width, std::function<void()> ready);
   void Stop();
 
@@ -60,7 +60,8 @@ class Syncers {
 };
 
 // The value of the first member `key` with a string value in JSON text, without
-// unescaping; "" if there is none.  For keys that occur in no other place before.
+// unescaping; "" if there is none.  For keys that occur in no other place
+// before.
 std::string_view FindString(std::string_view json, std::string_view key);
 
 }  // namespace matrixcore::load

@@ -29,9 +29,9 @@ constexpr std::string_view kAdminRegister = "/_synapse/admin/v1/register";
 Result<json::Document> ParseBody(std::string_view what, const Reply& reply) {
   auto document = json::Document::Parse(std::string(reply.body));
   if (!document.ok()) {
-    return Status(StatusCode::kInvalidArgument,
-                  fmt::format("{}: not JSON: {}", what,
-                              reply.body.substr(0, 300)));
+    return Status(
+        StatusCode::kInvalidArgument,
+        fmt::format("{}: not JSON: {}", what, reply.body.substr(0, 300)));
   }
   return document;
 }
@@ -131,7 +131,9 @@ class WorldBuilder {
     const std::string path = fmt::format("{}/register", kClient);
     MC_RETURN_IF_ERROR(ForUsers(
         "sessions",
-        [&](size_t i) { return Call{.path = path, .token = {}, .body = RegisterBody(i, "")}; },
+        [&](size_t i) {
+          return Call{.path = path, .token = {}, .body = RegisterBody(i, "")};
+        },
         [&](size_t i, const Reply& reply) {
           return TakeSession(i, reply, &sessions[i], &taken);
         }));
@@ -157,7 +159,8 @@ class WorldBuilder {
     MC_ASSIGN_OR_RETURN(const json::Document document,
                         ParseBody("register", reply));
     const json::Value root = document.root();
-    if (reply.status == 400 && root["errcode"].StringOr("") == "M_USER_IN_USE") {
+    if (reply.status == 400 &&
+        root["errcode"].StringOr("") == "M_USER_IN_USE") {
       taken->push_back(user);
       return OkStatus();
     }
@@ -218,9 +221,8 @@ class WorldBuilder {
     MC_RETURN_IF_ERROR(ForUsers(
         "registered",
         [&](size_t i) {
-          const std::string signed_text =
-              nonces[i] + '\0' + NameOf(i) + '\0' + options_.password + '\0' +
-              "notadmin";
+          const std::string signed_text = nonces[i] + '\0' + NameOf(i) + '\0' +
+                                          options_.password + '\0' + "notadmin";
           std::string body;
           json::Writer w(&body);
           w.BeginObject().Field("nonce", nonces[i]);
@@ -261,11 +263,10 @@ class WorldBuilder {
         options_.setup_width,
         [&](size_t i) {
           const User& creator = world_.users[world_.rooms[i].members.front()];
-          return Call{
-              .path = fmt::format("{}/createRoom", kClient),
-              .token = creator.token,
-              .body = fmt::format(
-                  R"({{"preset":"public_chat","name":"load {}"}})", i)};
+          return Call{.path = fmt::format("{}/createRoom", kClient),
+                      .token = creator.token,
+                      .body = fmt::format(
+                          R"({{"preset":"public_chat","name":"load {}"}})", i)};
         },
         [&](size_t i, const Reply& reply) -> Status {
           MC_ASSIGN_OR_RETURN(world_.rooms[i].id,

@@ -1,5 +1,5 @@
-// The users and rooms that a run needs, made on the server or read back from the
-// state file of an earlier run.
+// The users and rooms that a run needs, made on the server or read back from
+// the state file of an earlier run.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
