@@ -110,7 +110,9 @@ function unexpectedRefusals(person, allowed = []) {
 before(async () => {
   if (baseUrl) return;
   server = await Server.create();
+  broken = "the start of the server";
   const ms = await server.start();
+  broken = null;
   baseUrl = server.baseUrl;
   console.log(`# first answer after ${ms.toFixed(0)} ms`);
 });
@@ -133,11 +135,12 @@ after(async () => {
       }
       for (const line of person.logger.lines.slice(-15)) console.log(`# ${line}`);
     }
-    console.log(`# the server's last words:\n${server.logTail()}`);
+    console.log(`# the data is in ${server.dataDir}; the server's last words:`);
+    console.log(server.logTail());
   }
   const how = await server.stop();
-  server.removeData();
   assert.deepEqual(how, { code: 0, signal: null }, "SIGTERM ends the server cleanly");
+  if (broken === null) server.removeData();
 });
 
 step("the server presents itself", async () => {
