@@ -97,9 +97,12 @@ class EventContext {
   }
   bool IsThirdPartyInviteValid() const {
     const Text token(auth_rules::ThirdPartyToken(content_));
-    return token.is_string() &&
+    if (!token.is_string()) return false;
+    const Event* event = state_.Find(kTypeThirdPartyInvite, token.view());
+    return event != nullptr && event->sender() == event_.sender() &&
            auth_rules::IsThirdPartyInviteValid(
-               event_, state_.Find(kTypeThirdPartyInvite, token.view()));
+               Member(Member(content_, "third_party_invite"), "signed"),
+               *event_.state_key(), event->content_json());
   }
 
   // Levels.
@@ -118,7 +121,7 @@ class EventContext {
   }
   Rule CheckPowerLevels(int64_t sender_level) const {
     const Rule format =
-        auth_rules::CheckPowerLevelsFormat(content_, *create_, rules());
+        auth_rules::CheckPowerLevelsFormat(content_, create_, rules());
     if (format != Rule::kAllowed || !event_.is_state()) return format;
     const Event* previous = state_.Find(kTypePowerLevels, *event_.state_key());
     if (previous == nullptr) return Rule::kAllowed;

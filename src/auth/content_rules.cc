@@ -164,7 +164,7 @@ JoinRule JoinRuleIn(std::string_view content) {
                                   : JoinRule::kOther;
 }
 
-Rule CheckPowerLevelsFormat(std::string_view content, const Event& create,
+Rule CheckPowerLevelsFormat(std::string_view content, const Event* create,
                             const RoomVersionRules& rules) {
   const PowerLevelFormat format = rules.power_level_format;
   if (format == PowerLevelFormat::kIntegers) {
@@ -184,7 +184,8 @@ Rule CheckPowerLevelsFormat(std::string_view content, const Event& create,
   const std::string_view users = Member(content, "users");
   if (users.empty()) return Rule::kAllowed;
   if (!IsUserLevelMap(users, format)) return Rule::kPowerLevelsMalformed;
-  if (rules.creators_above_all && NamesCreator(users, create)) {
+  if (rules.creators_above_all && create != nullptr &&
+      NamesCreator(users, *create)) {
     return Rule::kPowerLevelsNamesCreator;
   }
   return Rule::kAllowed;
@@ -223,18 +224,13 @@ Rule CheckPowerLevelsChange(std::string_view old_content,
   return fine ? Rule::kAllowed : Rule::kPowerLevelsUserChange;
 }
 
-bool IsThirdPartyInviteValid(const Event& invite, const Event* token_event) {
-  const std::string_view signed_json =
-      Member(Member(invite.content_json(), "third_party_invite"), "signed");
-  if (!canonical::IsObject(signed_json)) return false;
+bool IsThirdPartyInviteValid(std::string_view signed_json,
+                             std::string_view target,
+                             std::string_view token_content) {
   const Text mxid(Member(signed_json, "mxid"));
   const Text token(Member(signed_json, "token"));
-  if (!mxid.is_string() || !token.is_string()) return false;
-  if (mxid.view() != invite.state_key().value_or("")) return false;
-  if (token_event == nullptr || token_event->sender() != invite.sender()) {
-    return false;
-  }
-  return HasSignatureOfInviter(signed_json, token_event->content_json());
+  return mxid.is_string() && token.is_string() && mxid.view() == target &&
+         HasSignatureOfInviter(signed_json, token_content);
 }
 
 }  // namespace matrixcore::auth_rules

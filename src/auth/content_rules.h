@@ -19,8 +19,9 @@ Rule CheckCreate(const Event& create);
 // there is no such event).  Without one the room is invite-only.
 JoinRule JoinRuleIn(std::string_view content);
 
-// Whether new power levels are well-formed and name no creator.
-Rule CheckPowerLevelsFormat(std::string_view content, const Event& create,
+// Whether new power levels are well-formed and, from version 12 on, name no
+// creator; `create` may be null, then that is not judged.
+Rule CheckPowerLevelsFormat(std::string_view content, const Event* create,
                             const RoomVersionRules& rules);
 
 // The rules for changes from `old_content` to `new_content` of power levels by
@@ -30,8 +31,11 @@ Rule CheckPowerLevelsChange(std::string_view old_content,
                             std::string_view sender, int64_t sender_level,
                             const RoomVersionRules& rules);
 
-// The rules of an invite with `third_party_invite`, given the event that its
-// token names (or null), except for the target's ban.
-bool IsThirdPartyInviteValid(const Event& invite, const Event* token_event);
+// The rules of an invite with `third_party_invite`, except for the target's ban
+// and the sender: `signed_json` is its member `signed`, `token_content` the
+// content of the event that its token names.
+bool IsThirdPartyInviteValid(std::string_view signed_json,
+                             std::string_view target,
+                             std::string_view token_content);
 
 }  // namespace matrixcore::auth_rules

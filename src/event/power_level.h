@@ -12,7 +12,7 @@ namespace matrixcore {
 // Levels from events stay between these, whatever the text says: older versions
 // allow numbers without bound, and INT64_MAX is a version 12 creator's.
 inline constexpr int64_t kMaxLevel = INT64_MAX - 1;
-inline constexpr int64_t kMinLevel = INT64_MIN + 1;
+inline constexpr int64_t kMinLevel = INT64_MIN + 2;
 
 // The level that a raw JSON value stands for in rooms of that format: an
 // integer; before version 10 also a string that holds one, with white space and

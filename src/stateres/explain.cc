@@ -1,0 +1,171 @@
+#include <algorithm>
+#include <map>
+
+#include "matrixcore/event/views.h"
+#include "matrixcore/json/writer.h"
+#include "matrixcore/stateres/resolver.h"
+#include "stateres/columns.h"
+
+namespace matrixcore {
+namespace {
+
+std::string_view PhaseName(Explanation::Phase phase) {
+  switch (phase) {
+    case Explanation::Phase::kPower:
+      return "power";
+    case Explanation::Phase::kMainline:
+      return "mainline";
+    case Explanation::Phase::kV1:
+      break;
+  }
+  return "v1";
+}
+
+class Writer {
+ public:
+  Writer(const RoomGraph& graph, const Explanation& explanation,
+         const StateMap& resolved, std::string* out)
+      : graph_(graph),
+        explanation_(explanation),
+        resolved_(resolved),
+        w_(out) {}
+
+  void Run() {
+    std::map<StateKey, KeyIdx> keys;  // Sorted, as readers expect.
+    for (const KeyIdx key : explanation_.conflicted_keys) AddKey(key, &keys);
+    for (const auto& step : explanation_.steps) AddKey(step.key, &keys);
+    w_.BeginObject();
+    w_.Field("room_version", graph_.rules().id);
+    EventField("mainline_base", explanation_.mainline_base);
+    EventList("conflicted_events", explanation_.conflicted_events);
+    EventList("auth_difference", explanation_.auth_difference);
+    EventList("conflicted_subgraph", explanation_.conflicted_subgraph);
+    w_.Key("keys").BeginArray();
+    for (const auto& [name, key] : keys) WriteKey(name, key);
+    w_.EndArray().EndObject();
+  }
+
+ private:
+  void AddKey(KeyIdx key, std::map<StateKey, KeyIdx>* keys) const {
+    keys->emplace(StateKey{std::string(graph_.type(key)),
+                           std::string(graph_.state_key(key))},
+                  key);
+  }
+
+  void EventField(std::string_view name, EventIdx event) {
+    w_.Key(name);
+    if (event == kNoIndex) {
+      w_.Null();
+    } else {
+      w_.String(graph_.event_id(event));
+    }
+  }
+
+  void EventList(std::string_view name, const std::vector<EventIdx>& events) {
+    std::vector<std::string_view> ids;
+    for (const EventIdx event : events) ids.push_back(graph_.event_id(event));
+    std::sort(ids.begin(), ids.end());
+    w_.Key(name).BeginArray();
+    for (const std::string_view id : ids) w_.String(id);
+    w_.EndArray();
+  }
+
+  void WriteKey(const StateKey& name, KeyIdx key) {
+    const auto& conflicted = explanation_.conflicted_keys;
+    const bool is_conflicted = std::find(conflicted.begin(), conflicted.end(),
+                                         key) != conflicted.end();
+    w_.BeginObject();
+    w_.Field("type", name.type).Field("state_key", name.state_key);
+    w_.Field("conflicted", is_conflicted);
+    EventField("winner", resolved_.Get(key));
+    w_.Field("reason", Reason(key, is_conflicted));
+    w_.Key("candidates").BeginArray();
+    for (size_t i = 0; i < explanation_.steps.size(); ++i) {
+      if (explanation_.steps[i].key == key) WriteStep(i);
+    }
+    w_.EndArray().EndObject();
+  }
+
+  // Why the winner won, in words.
+  std::string_view Reason(KeyIdx key, bool is_conflicted) const {
+    const EventIdx winner = resolved_.Get(key);
+    const bool v1 = graph_.rules().state_resolution == StateResolution::kV1;
+    bool allowed = false;
+    bool tried = false;
+    for (const auto& step : explanation_.steps) {
+      if (step.key != key) continue;
+      tried = true;
+      allowed =
+          allowed || (step.event == winner && step.rule == Rule::kAllowed);
+    }
+    if (winner == kNoIndex) return "no candidate was allowed";
+    if (!is_conflicted && !allowed) return "all states have this event";
+    if (!is_conflicted && graph_.key_of(winner) == key && !v1) {
+      return "an event of the auth difference, allowed";
+    }
+    if (v1) {
+      if (!tried) return "no state has another event";
+      return allowed ? "the last allowed, by depth and hash"
+                     : "the first, by depth and hash";
+    }
+    return "the last candidate that was allowed";
+  }
+
+  void WriteStep(size_t i) {
+    const Explanation::Step& step = explanation_.steps[i];
+    w_.BeginObject();
+    w_.Field("event_id", graph_.event_id(step.event));
+    w_.Field("sender", graph_.sender(step.event));
+    w_.Field("order", static_cast<int64_t>(i));
+    w_.Field("phase", PhaseName(step.phase));
+    WriteOrder(step);
+    w_.Field("allowed", step.rule == Rule::kAllowed);
+    w_.Field("rule", RuleName(step.rule));
+    w_.Field("rule_number", RuleNumber(step.rule, graph_.rules()));
+    constexpr const char* kNames[] = {"power_levels", "sender_membership",
+                                      "target_membership", "join_rules"};
+    w_.Key("against").BeginObject();
+    for (size_t k = 0; k < step.against.size(); ++k) {
+      if (step.against[k] != kNoIndex) EventField(kNames[k], step.against[k]);
+    }
+    w_.EndObject().EndObject();
+  }
+
+  // What the order looked at.
+  void WriteOrder(const Explanation::Step& step) {
+    if (step.phase == Explanation::Phase::kV1) {
+      w_.Field("depth", step.depth);
+      return;
+    }
+    if (step.phase == Explanation::Phase::kMainline) {
+      w_.Key("mainline_position");
+      if (step.mainline_position == kNoIndex) {
+        w_.Null();
+      } else {
+        w_.Int(step.mainline_position);
+      }
+    } else if (step.sender_level == kCreatorPower) {
+      w_.Field("sender_level", "creator");
+    } else {
+      w_.Field("sender_level", step.sender_level);
+    }
+    w_.Field("origin_server_ts", step.origin_server_ts);
+  }
+
+  const RoomGraph& graph_;
+  const Explanation& explanation_;
+  const StateMap& resolved_;
+  json::Writer w_;
+};
+
+}  // namespace
+
+std::string ExplanationJson(const RoomGraph& graph,
+                            const Explanation& explanation,
+                            const StateMap& resolved) {
+  std::string out;
+  Writer(graph, explanation, resolved, &out).Run();
+  return out;
+}
+
+}  // namespace matrixcore
