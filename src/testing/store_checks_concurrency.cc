@@ -246,7 +246,7 @@ void AgreesWithTheModel(StoreFixture& fixture, Findings& findings) {
   Session session(fixture, findings);
   if (!session.ok()) return;
   const auto model = NewModelStore(ConformanceSchema());
-  CompareStores(session.store(), *model, 1, 3000, findings);
+  CompareStores(session.store(), *model, 1, 1500, findings);
 }
 
 constexpr StoreCheck kChecks[] = {

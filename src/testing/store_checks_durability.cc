@@ -20,8 +20,8 @@ void KeepsDataWhenReopened(StoreFixture& fixture, Findings& findings) {
     const PositionRef position = batch.NewPosition();
     batch.NewPosition();
     batch.PutRow(kNumbers, {round, position, "l", round});
-    batch.PutRow(kPairs, {"o", round, std::string("a\0b", 3), Blob{"d"}, {}});
     batch.DeleteRow(kPairs, {"o", round - 1});
+    batch.PutRow(kPairs, {"o", round, std::string("a\0b", 3), Blob{"d"}, {}});
     batch.PutRow(kDocuments, {round, "n", std::string(50'000, 'x'), {}, {}});
     session.Commit(std::move(batch), "reopen");
     expected.push_back({round, 2 * round - 1, "l", round});
