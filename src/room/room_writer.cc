@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <future>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "matrixcore/base/mutex.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/id/identifiers.h"
+#include "matrixcore/room/tables.h"
 #include "room/room_work.h"
 
 namespace matrixcore {
@@ -21,6 +23,9 @@ namespace {
 constexpr int kMaxAttempts = 5;
 // How long to wait for another process to let go of a room.
 constexpr Duration kLeaseWait = seconds(10);
+// Transactions are pruned this often, this many rows at a time.
+constexpr int64_t kPruneIntervalMs = 3'600'000;
+constexpr size_t kPruneRows = 500;
 // State events kept at hand for a room between batches.
 constexpr size_t kMaxHotEvents = 256;
 
@@ -104,6 +109,8 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
   void FailAll(const ActorPtr& actor, const Status& status);
   void Create(CreateRoomRequest request);
   void End();
+  void MaybePrune();
+  void Prune(int64_t before_ms);
 
   const Options options;
   const Deps deps;
@@ -118,6 +125,7 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
   uint64_t uses MC_GUARDED_BY(mutex) = 0;
   size_t active MC_GUARDED_BY(mutex) = 0;  // Requests without an answer.
   bool closing MC_GUARDED_BY(mutex) = false;
+  std::atomic<int64_t> next_prune_ms{0};
 };
 
 // --- Queueing ---
@@ -261,6 +269,7 @@ void RoomWriter::Rep::Work(const ActorPtr& actor,
     AnswerAll(*flight, {position, position});
     return Continue(actor);
   }
+  MaybePrune();
   flight->events = work.events();
   flight->members = work.member_changes();
   flight->redacted = work.redacted();
@@ -390,6 +399,49 @@ void RoomWriter::Rep::FailAll(const ActorPtr& actor, const Status& status) {
     request.done(status);
     End();
   }
+}
+
+// --- Old transactions ---
+
+void RoomWriter::Rep::MaybePrune() {
+  const int64_t now = deps.clock.Now().ms;
+  int64_t due = next_prune_ms.load(std::memory_order_relaxed);
+  if (now < due || !next_prune_ms.compare_exchange_strong(
+                       due, now + kPruneIntervalMs)) {
+    return;
+  }
+  const int64_t life =
+      std::chrono::duration_cast<milliseconds>(options.transaction_life).count();
+  deps.executor.Post(
+      [self = shared_from_this(), before = now - life] { self->Prune(before); });
+}
+
+// Deletes some and comes back while there are more.
+void RoomWriter::Rep::Prune(int64_t before_ms) {
+  using tables::Transactions;
+  Result<std::unique_ptr<Snapshot>> snapshot = deps.store.NewSnapshot();
+  if (!snapshot.ok()) return;  // The next hour will try again.
+  Result<std::vector<Row>> old = (*snapshot)->Scan(
+      {.table = &tables::kTransactions,
+       .index = Transactions::kByTs,
+       .to = ScanSpec::Bound{Cell(before_ms), false},
+       .limit = kPruneRows});
+  if (!old.ok() || old->empty()) return;
+  WriteBatch batch;
+  for (const Row& row : *old) {
+    batch.DeleteRow(tables::kTransactions,
+                    {std::string(CellText(row[Transactions::kUser])),
+                     std::string(CellText(row[Transactions::kDevice])),
+                     std::string(CellText(row[Transactions::kScope])),
+                     std::string(CellText(row[Transactions::kTxnId]))});
+  }
+  const bool more = old->size() == kPruneRows;
+  deps.store.CommitAsync(
+      std::move(batch), [self = shared_from_this(), before_ms,
+                         more](const Result<CommitInfo>& done) {
+        if (!done.ok() || !more) return;
+        self->deps.executor.Post([self, before_ms] { self->Prune(before_ms); });
+      });
 }
 
 // --- Making rooms ---

@@ -112,6 +112,21 @@ TEST_F(RoomWriterTest, TransactionsSurviveARestart) {
   EXPECT_EQ(server_->Send(room, draft, txn)->event_ids, first->event_ids);
 }
 
+TEST_F(RoomWriterTest, OldTransactionsAreForgotten) {
+  const std::string room = server_->MakeRoom("11");
+  const EventDraft draft =
+      MakeDraft(kTypeMessage, "@alice:x", std::nullopt, R"({"body":"once"})");
+  ASSERT_TRUE(server_->Send(room, draft, TransactionKey{"D", "s", "old"}).ok());
+  server_->clock.now_ms += 8ll * 24 * 3'600'000;
+  ASSERT_TRUE(server_->Send(room, draft, TransactionKey{"D", "s", "new"}).ok());
+  server_->writer.Drain();
+  server_->executor->Shutdown();
+  const auto rows = store_->NewSnapshot().value()->Scan(
+      {.table = &tables::kTransactions});
+  ASSERT_EQ(rows->size(), 1u);
+  EXPECT_EQ(CellText((*rows)[0][tables::Transactions::kTxnId]), "new");
+}
+
 TEST_F(RoomWriterTest, ManySendersOneRoomEachAnsweredOnce) {
   const std::string room = server_->MakeRoom("12");
   std::vector<std::future<std::string>> answers;

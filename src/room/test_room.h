@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,10 +19,13 @@
 
 namespace matrixcore {
 
+// Stands still unless a test sets `now_ms`.
 class FixedClock : public Clock {
  public:
-  Timestamp Now() const override { return {1'700'000'000'000}; }
+  Timestamp Now() const override { return {now_ms.load()}; }
   MonotonicTime Monotonic() const override { return {1}; }
+
+  std::atomic<int64_t> now_ms{1'700'000'000'000};
 };
 
 // Every key is free.

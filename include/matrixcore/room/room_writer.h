@@ -186,6 +186,9 @@ class RoomWriter {
     size_t max_batch = 128;
     // Rooms kept in memory between requests.
     size_t max_idle_rooms = 500;
+    // How long the answer to a transaction id is remembered.  Looked after while
+    // requests come in, at most once an hour; an idle server does nothing.
+    Duration transaction_life = std::chrono::hours(7 * 24);
   };
   struct Deps {
     Store& store;
