@@ -92,9 +92,9 @@ class Desk {
     MC_ASSIGN_OR_RETURN(const std::optional<RoomReader::Located> event,
                         reader_.Event(marker.event_id));
     if (!event || event->room != room_.nid || event->stored.flags != 0) {
-      return Status(StatusCode::kNotFound, "M_NOT_FOUND",
-                    fmt::format("There is no event {} in this room.",
-                                marker.event_id));
+      return Status(
+          StatusCode::kNotFound, "M_NOT_FOUND",
+          fmt::format("There is no event {} in this room.", marker.event_id));
     }
     if (marker.thread_id) {
       MC_RETURN_IF_ERROR(CheckThread(*event->stored.event, *marker.thread_id));
@@ -154,13 +154,17 @@ class Desk {
     MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
                         reader_.snapshot().Get(tables::kAccountData, key));
     if (row) {
-      MC_ASSIGN_OR_RETURN(const Position present,
-                          PositionOfMarker(CellText((*row)[AccountData::kJson])));
+      MC_ASSIGN_OR_RETURN(
+          const Position present,
+          PositionOfMarker(CellText((*row)[AccountData::kJson])));
       if (present >= event.pos) return false;
     }
     RequireUnchanged(tables::kAccountData, key, AccountData::kPos, row, batch);
     std::string json;
-    json::Writer(&json).BeginObject().Field("event_id", event.event->event_id()).EndObject();
+    json::Writer(&json)
+        .BeginObject()
+        .Field("event_id", event.event->event_id())
+        .EndObject();
     batch->PutRow(tables::kAccountData,
                   {user_id_, room_.room_id, BatchText(kFullyRead),
                    std::move(json), position});
@@ -181,8 +185,8 @@ class Desk {
                                uint32_t column, const std::optional<Row>& row,
                                WriteBatch* batch) {
     if (row) {
-      batch->Require(WriteBatch::ColumnEquals{&table, key, column,
-                                              (*row)[column]});
+      batch->Require(
+          WriteBatch::ColumnEquals{&table, key, column, (*row)[column]});
     } else {
       batch->Require(WriteBatch::RowAbsent{&table, key});
     }
@@ -210,7 +214,8 @@ struct EphemeralService::Rep : std::enable_shared_from_this<Rep> {
 
   Status MoveMarkers(const Session& session, std::string_view room_id,
                      const std::vector<Marker>& markers);
-  Result<MarkerBatch> Build(const std::string& user_id, std::string_view room_id,
+  Result<MarkerBatch> Build(const std::string& user_id,
+                            std::string_view room_id,
                             const std::vector<Marker>& markers);
   Status Commit(MarkerBatch& batch);
   void PublishRoom(RoomNid room, const std::string& room_id);
@@ -222,8 +227,9 @@ struct EphemeralService::Rep : std::enable_shared_from_this<Rep> {
 EphemeralService::EphemeralService(const Deps& deps)
     : rep_(std::make_shared<Rep>(deps)) {
   rep_->typing = std::make_shared<Typing>(
-      deps.clock, deps.timers,
-      [&notifier = deps.notifier](RoomNid room) { notifier.PublishRoom(room); });
+      deps.clock, deps.timers, [&notifier = deps.notifier](RoomNid room) {
+        notifier.PublishRoom(room);
+      });
 }
 
 EphemeralService::~EphemeralService() { rep_->typing->Stop(); }
@@ -254,7 +260,9 @@ Status EphemeralService::SetTyping(const Session& session,
   return OkStatus();
 }
 
-int64_t EphemeralService::TypingSerial() const { return rep_->typing->Serial(); }
+int64_t EphemeralService::TypingSerial() const {
+  return rep_->typing->Serial();
+}
 
 std::vector<TypingUsers> EphemeralService::TypingSince(int64_t serial) const {
   return rep_->typing->Since(serial);
@@ -279,7 +287,8 @@ Status EphemeralService::SetReadMarkers(const Session& session,
   std::vector<Marker> all;
   if (markers.fully_read) all.push_back({kFullyRead, *markers.fully_read});
   if (markers.read) all.push_back({kRead, *markers.read});
-  if (markers.read_private) all.push_back({kReadPrivate, *markers.read_private});
+  if (markers.read_private)
+    all.push_back({kReadPrivate, *markers.read_private});
   return rep_->MoveMarkers(session, room_id, all);
 }
 
@@ -317,9 +326,8 @@ Result<MarkerBatch> EphemeralService::Rep::Build(
   batch.room_id = desk.room().room_id;
   const PositionRef position = batch.rows.NewPosition();
   for (const Marker& marker : markers) {
-    MC_ASSIGN_OR_RETURN(
-        const bool moved,
-        desk.Move(marker, deps.clock.Now(), position, &batch.rows));
+    MC_ASSIGN_OR_RETURN(const bool moved, desk.Move(marker, deps.clock.Now(),
+                                                    position, &batch.rows));
     if (!moved) continue;
     batch.empty = false;
     if (marker.type != kFullyRead) batch.receipts = true;
@@ -352,7 +360,8 @@ void EphemeralService::Rep::PublishRoom(RoomNid room,
 }
 
 Result<std::vector<Receipt>> EphemeralService::ReceiptsSince(
-    Snapshot& snapshot, RoomNid room, Position after, std::string_view user_id) {
+    Snapshot& snapshot, RoomNid room, Position after,
+    std::string_view user_id) {
   ScanSpec scan{.table = &tables::kReceipts, .prefix = {Cell(room)}};
   if (after > 0) {
     scan.index = Receipts::kByPos;
@@ -365,11 +374,12 @@ Result<std::vector<Receipt>> EphemeralService::ReceiptsSince(
         CellText(row[Receipts::kUser]) != user_id) {
       continue;
     }
-    receipts.push_back({.type = std::string(CellText(row[Receipts::kType])),
-                        .user_id = std::string(CellText(row[Receipts::kUser])),
-                        .thread_id = std::string(CellText(row[Receipts::kThread])),
-                        .event_id = std::string(CellText(row[Receipts::kEventId])),
-                        .ts = {CellInt(row[Receipts::kTs])}});
+    receipts.push_back(
+        {.type = std::string(CellText(row[Receipts::kType])),
+         .user_id = std::string(CellText(row[Receipts::kUser])),
+         .thread_id = std::string(CellText(row[Receipts::kThread])),
+         .event_id = std::string(CellText(row[Receipts::kEventId])),
+         .ts = {CellInt(row[Receipts::kTs])}});
   }
   std::sort(receipts.begin(), receipts.end(),
             [](const Receipt& a, const Receipt& b) {

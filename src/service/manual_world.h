@@ -67,7 +67,8 @@ class ManualTimers : public Timers {
         MutexLock lock(mutex_);
         if (tasks_.empty() || tasks_.begin()->first.first > end) break;
         const MonotonicTime when = tasks_.begin()->first.first;
-        if (when > clock_.Monotonic()) clock_.Advance(when - clock_.Monotonic());
+        if (when > clock_.Monotonic())
+          clock_.Advance(when - clock_.Monotonic());
         task = std::move(tasks_.begin()->second);
         tasks_.erase(tasks_.begin());
       }

@@ -21,8 +21,8 @@ namespace {
 constexpr size_t kMarks = 4096;
 // A publication to more users than this is kept as one to everybody.
 constexpr size_t kMaxMarkedUsers = 64;
-// Resumptions in one task: small enough that all threads of the executor share a
-// burst, large enough that posting costs little.
+// Resumptions in one task: small enough that all threads of the executor share
+// a burst, large enough that posting costs little.
 constexpr size_t kResumptionsPerTask = 16;
 // Below this, forgotten deadlines are not worth cleaning up.
 constexpr size_t kMinDeadlines = 1024;
@@ -50,8 +50,8 @@ class Marks {
     place = mark;
   }
 
-  // Whether a publication after `seen` may have been for someone whom `concerns`
-  // recognises; true when that is no longer known.
+  // Whether a publication after `seen` may have been for someone whom
+  // `concerns` recognises; true when that is no longer known.
   template <typename Concerns>
   bool AnySince(uint64_t seen, const Concerns& concerns) const {
     if (seen < forgotten_) return true;
@@ -77,8 +77,8 @@ struct Notifier::Rep : std::enable_shared_from_this<Notifier::Rep> {
     MonotonicTime deadline;
     Resume resume;
   };
-  using Users = absl::node_hash_map<std::string, std::vector<Waiter>, StringHash,
-                                    StringEq>;
+  using Users = absl::node_hash_map<std::string, std::vector<Waiter>,
+                                    StringHash, StringEq>;
   struct Deadline {
     MonotonicTime when;
     Id id = 0;
@@ -134,8 +134,8 @@ struct Notifier::Rep : std::enable_shared_from_this<Notifier::Rep> {
   Users users MC_GUARDED_BY(mutex);
   absl::flat_hash_map<Id, Users::value_type*> ids MC_GUARDED_BY(mutex);
   Id last_id MC_GUARDED_BY(mutex) = 0;
-  // A heap with the earliest on top; entries of waiters that are gone are dropped
-  // when they come up, or when they outnumber the others.
+  // A heap with the earliest on top; entries of waiters that are gone are
+  // dropped when they come up, or when they outnumber the others.
   std::vector<Deadline> deadlines MC_GUARDED_BY(mutex);
   Timers::Id timer MC_GUARDED_BY(mutex) = 0;
   MonotonicTime timer_when MC_GUARDED_BY(mutex);
@@ -148,8 +148,8 @@ void Notifier::Rep::Publish(RoomNid room, std::span<const std::string> to_users,
   {
     MutexLock lock(mutex);
     const uint64_t now = version.load(std::memory_order_relaxed) + 1;
-    const bool everybody = to_users.size() > kMaxMarkedUsers ||
-                           (to_room && room == 0);
+    const bool everybody =
+        to_users.size() > kMaxMarkedUsers || (to_room && room == 0);
     if (everybody) {
       marks.Add({.version = now});
     } else {
@@ -175,8 +175,8 @@ void Notifier::Rep::Publish(RoomNid room, std::span<const std::string> to_users,
   Post(std::move(woken), Wake::kPublished);
 }
 
-// Takes the waiters of a room's members: walks the members or the waiting users,
-// whichever are fewer.
+// Takes the waiters of a room's members: walks the members or the waiting
+// users, whichever are fewer.
 void Notifier::Rep::TakeRoom(RoomNid room, std::vector<Resume>* out) {
   if (room == 0 || !joined.Loaded(room)) {
     TakeAll(out);
@@ -293,8 +293,8 @@ void Notifier::Rep::Post(std::vector<Resume> resumptions, Wake wake) {
   }
 }
 
-Notifier::Notifier(const JoinedUsers& joined, Executor& executor, Timers& timers,
-                   const Clock& clock, Metrics& metrics)
+Notifier::Notifier(const JoinedUsers& joined, Executor& executor,
+                   Timers& timers, const Clock& clock, Metrics& metrics)
     : rep_(std::make_shared<Rep>(joined, executor, timers, clock, metrics)) {}
 
 Notifier::~Notifier() {

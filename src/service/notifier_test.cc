@@ -41,7 +41,9 @@ class NotifierTest : public ::testing::Test {
     woken_.push_back(user);
     wakes_.push_back(wake);
   }
-  void PublishUser(const std::string& user) { notifier_.PublishUsers({&user, 1}); }
+  void PublishUser(const std::string& user) {
+    notifier_.PublishUsers({&user, 1});
+  }
 
   // Who was woken since the last call.
   std::vector<std::string> Woken() {
@@ -239,8 +241,8 @@ TEST_F(NotifierTest, ShutdownResumesEverybodyAndWhoeverParksLater) {
 }
 
 TEST_F(NotifierTest, ATimerMayOutliveTheNotifier) {
-  auto notifier = std::make_unique<Notifier>(joined_, executor_, timers_, clock_,
-                                             *metrics_);
+  auto notifier = std::make_unique<Notifier>(joined_, executor_, timers_,
+                                             clock_, *metrics_);
   notifier->Park(kAlice, 0, clock_.Monotonic() + seconds(1),
                  [this](Wake wake) { Note(kAlice, wake); });
   notifier.reset();
@@ -250,9 +252,11 @@ TEST_F(NotifierTest, ATimerMayOutliveTheNotifier) {
 
 TEST_F(NotifierTest, CountsWhoIsParked) {
   Park(kAlice);
-  EXPECT_THAT(metrics_->Text(), ::testing::HasSubstr("matrixcore_sync_parked 1"));
+  EXPECT_THAT(metrics_->Text(),
+              ::testing::HasSubstr("matrixcore_sync_parked 1"));
   PublishUser(kAlice);
-  EXPECT_THAT(metrics_->Text(), ::testing::HasSubstr("matrixcore_sync_parked 0"));
+  EXPECT_THAT(metrics_->Text(),
+              ::testing::HasSubstr("matrixcore_sync_parked 0"));
 }
 
 // The pattern "version, look, park" against one publication, in every order of
@@ -298,18 +302,19 @@ TEST(NotifierThreadsTest, EveryReaderSeesEveryNewsInTheEnd) {
     Notifier notifier(joined, *executor, *timers, *clock, *metrics);
     std::atomic<int> news{0};
     std::atomic<int> finished{0};
-    // A reader looks, parks, and looks again when it is woken, until it has seen
-    // the last news.
-    std::function<void(const std::string&)> read = [&](const std::string& user) {
-      const uint64_t seen = notifier.Version();
-      if (news.load() == kNews) {
-        finished.fetch_add(1);
-        finished.notify_all();
-        return;
-      }
-      notifier.Park(user, seen, MonotonicTime::Never(),
-                    [&read, user](Wake) { read(user); });
-    };
+    // A reader looks, parks, and looks again when it is woken, until it has
+    // seen the last news.
+    std::function<void(const std::string&)> read =
+        [&](const std::string& user) {
+          const uint64_t seen = notifier.Version();
+          if (news.load() == kNews) {
+            finished.fetch_add(1);
+            finished.notify_all();
+            return;
+          }
+          notifier.Park(user, seen, MonotonicTime::Never(),
+                        [&read, user](Wake) { read(user); });
+        };
     constexpr int kReaders = 8;
     for (int i = 0; i < kReaders; ++i) read(i % 2 == 0 ? kAlice : kBob);
     std::vector<std::thread> publishers;
@@ -327,7 +332,8 @@ TEST(NotifierThreadsTest, EveryReaderSeesEveryNewsInTheEnd) {
       });
     }
     for (std::thread& publisher : publishers) publisher.join();
-    // Would wait for ever (and run into the test's timeout) after a lost wake-up.
+    // Would wait for ever (and run into the test's timeout) after a lost
+    // wake-up.
     for (int done = finished.load(); done != kReaders; done = finished.load()) {
       finished.wait(done);
     }

@@ -1,3 +1,7 @@
-set(SRCS_sync ephemeral.cc ephemeral_tables.cc notifier.cc tokens.cc typing.cc)
-set(HDRS_sync ephemeral.h ephemeral_tables.h notifier.h tokens.h)
-set(TESTS_sync notifier_test.cc tokens_test.cc typing_test.cc)
+set(SRCS_sync ephemeral.cc ephemeral_tables.cc event_fields.cc lazy_members.cc
+    notifier.cc sync.cc sync_account.cc sync_block.cc sync_builder.cc
+    sync_rooms.cc sync_state.cc sync_timeline.cc sync_writer.cc tokens.cc
+    typing.cc)
+set(HDRS_sync ephemeral.h ephemeral_tables.h notifier.h sync.h tokens.h)
+set(TESTS_sync event_fields_test.cc notifier_test.cc sync_test.cc tokens_test.cc
+    typing_test.cc)

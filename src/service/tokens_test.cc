@@ -24,10 +24,26 @@ TEST(StreamTokenTest, ReadsAZeroSerial) {
 }
 
 TEST(StreamTokenTest, RefusesWhatNoServerOfOursMade) {
-  for (const std::string_view text :
-       {"", "s", "5", "t5", "S5", "s-1", "s+1", "s 1", "s1 ", "s1_", "s_1",
-        "s1_2_3", "s01", "s1_02", "s1_-2", "s9223372036854775808",
-        "s1_9223372036854775808", "s1x", "s0x1", "s1.5"}) {
+  for (const std::string_view text : {"",
+                                      "s",
+                                      "5",
+                                      "t5",
+                                      "S5",
+                                      "s-1",
+                                      "s+1",
+                                      "s 1",
+                                      "s1 ",
+                                      "s1_",
+                                      "s_1",
+                                      "s1_2_3",
+                                      "s01",
+                                      "s1_02",
+                                      "s1_-2",
+                                      "s9223372036854775808",
+                                      "s1_9223372036854775808",
+                                      "s1x",
+                                      "s0x1",
+                                      "s1.5"}) {
     EXPECT_EQ(StreamToken::Parse(text), std::nullopt) << text;
   }
 }

@@ -35,7 +35,8 @@ void Typing::Set(RoomNid nid, std::string_view user_id, Duration timeout) {
     MutexLock lock(mutex_);
     if (stopped_) return;
     const auto room = rooms_.find(nid);
-    const bool known = room != rooms_.end() && room->second.users.contains(user_id);
+    const bool known =
+        room != rooms_.end() && room->second.users.contains(user_id);
     if (!typing && !known) return;
     Room& place = room != rooms_.end() ? room->second : rooms_[nid];
     const auto user = place.users.try_emplace(std::string(user_id)).first;
@@ -43,8 +44,7 @@ void Typing::Set(RoomNid nid, std::string_view user_id, Duration timeout) {
     if (typing) {
       user->second.until = clock_.Monotonic() + timeout;
       user->second.timer = timers_.At(
-          user->second.until,
-          [weak = weak_from_this(), nid, id = user->first] {
+          user->second.until, [weak = weak_from_this(), nid, id = user->first] {
             if (const auto self = weak.lock()) self->Expire(nid, id);
           });
     } else {
@@ -102,7 +102,8 @@ std::vector<TypingUsers> Typing::Since(int64_t serial) const {
     const Room& room = rooms_.at(it->second);
     if (serial == 0 && room.users.empty()) continue;
     TypingUsers typing{it->second, {}};
-    for (const auto& [user, entry] : room.users) typing.user_ids.push_back(user);
+    for (const auto& [user, entry] : room.users)
+      typing.user_ids.push_back(user);
     changed.push_back(std::move(typing));
   }
   return changed;

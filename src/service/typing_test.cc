@@ -16,7 +16,9 @@ constexpr RoomNid kOther = 8;
 
 class TypingTest : public ::testing::Test {
  protected:
-  std::vector<std::string> In(RoomNid room) { return typing_->In(room).user_ids; }
+  std::vector<std::string> In(RoomNid room) {
+    return typing_->In(room).user_ids;
+  }
 
   ManualClock clock_;
   ManualTimers timers_{clock_};

@@ -1,6 +1,6 @@
 // What passes by in a room without being an event of it: typing, receipts, read
-// markers (spec: client-server API, "Typing Notifications", "Receipts", "Read and
-// unread markers").
+// markers (spec: client-server API, "Typing Notifications", "Receipts", "Read
+// and unread markers").
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,8 @@ struct Receipt {
 // Who types in a room.
 struct TypingUsers {
   RoomNid room = 0;
-  std::vector<std::string> user_ids;  // Sorted; empty when the last one stopped.
+  std::vector<std::string>
+      user_ids;  // Sorted; empty when the last one stopped.
 };
 
 // Thread-safe.  Besides the named ones, functions may give the store's errors.
@@ -54,8 +55,8 @@ class EphemeralService {
 
   // The user types (for `timeout`, at most ten minutes), or stopped.
   // kPermissionDenied M_FORBIDDEN when not joined to the room.
-  Status SetTyping(const Session& session, std::string_view room_id, bool typing,
-                   Duration timeout);
+  Status SetTyping(const Session& session, std::string_view room_id,
+                   bool typing, Duration timeout);
 
   // Receipts and markers only move forward: one for an event that is not newer
   // than the present one changes nothing.
@@ -68,8 +69,8 @@ class EphemeralService {
   };
   // kPermissionDenied M_FORBIDDEN when not joined to the room; kNotFound
   // M_NOT_FOUND when the room has no such event; kInvalidArgument
-  // M_INVALID_PARAM for an unknown type, and for a thread_id that is empty, does
-  // not go with the type or is not the event's thread.
+  // M_INVALID_PARAM for an unknown type, and for a thread_id that is empty,
+  // does not go with the type or is not the event's thread.
   Status SetReceipt(const Session& session, const ReceiptRequest& request);
 
   struct ReadMarkers {
@@ -91,11 +92,12 @@ class EphemeralService {
   std::vector<TypingUsers> TypingSince(int64_t serial) const;
   TypingUsers TypingIn(RoomNid room) const;
 
-  // The receipts of a room that were sent after a position and that `user_id` may
-  // see: private ones are their owner's only.  Ordered by thread, event, type and
-  // user.
+  // The receipts of a room that were sent after a position and that `user_id`
+  // may see: private ones are their owner's only.  Ordered by thread, event,
+  // type and user.
   static Result<std::vector<Receipt>> ReceiptsSince(Snapshot& snapshot,
-                                                    RoomNid room, Position after,
+                                                    RoomNid room,
+                                                    Position after,
                                                     std::string_view user_id);
 
  private:

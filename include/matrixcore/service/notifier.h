@@ -4,12 +4,14 @@
 //
 //   const uint64_t seen = notifier.Version();      // first
 //   ... take a snapshot, look, find nothing ...
-//   notifier.Park(user, seen, deadline, resume);   // resumes at once if anything
-//                                                  // for `user` was published since
+//   notifier.Park(user, seen, deadline, resume);   // resumes at once if
+//   anything
+//                                                  // for `user` was published
+//                                                  since
 //
 // It may wake someone for nothing, never too few.  Resumptions run on the
-// executor, in batches, never inside a call of the Notifier; an executor that was
-// shut down drops them.
+// executor, in batches, never inside a call of the Notifier; an executor that
+// was shut down drops them.
 //
 // Memory: about 250 bytes for each parked waiter beside what `resume` holds.
 //
@@ -43,16 +45,17 @@ class Notifier : public RoomListener {
   // The number of publications so far.
   uint64_t Version() const;
 
-  // Calls `resume` once, on the executor: when something for `user_id` is or was
-  // published after `seen`, at `deadline`, when cancelled, or at Shutdown.
+  // Calls `resume` once, on the executor: when something for `user_id` is or
+  // was published after `seen`, at `deadline`, when cancelled, or at Shutdown.
   Id Park(std::string user_id, uint64_t seen, MonotonicTime deadline,
           Resume resume);
-  // Resumes the waiter with kCancelled; nothing happens if it was resumed before.
+  // Resumes the waiter with kCancelled; nothing happens if it was resumed
+  // before.
   void Cancel(Id id);
 
   // Something happened to these users / to all local members of a room.  A room
-  // whose members JoinedUsers does not know concerns everybody.  To be called once
-  // the thing is visible in a new snapshot.
+  // whose members JoinedUsers does not know concerns everybody.  To be called
+  // once the thing is visible in a new snapshot.
   void PublishUsers(std::span<const std::string> user_ids);
   void PublishRoom(RoomNid room, std::span<const std::string> also = {});
   void OnCommit(const RoomCommit& commit) override;

@@ -10,9 +10,9 @@
 
 namespace matrixcore {
 
-// A point in time for /sync (`since`, `next_batch`) and in a room's timeline for
-// /messages (`from`, `to`, `prev_batch`, `start`, `end`): a position of the log,
-// and a serial of what is not in the log (typing).
+// A point in time for /sync (`since`, `next_batch`) and in a room's timeline
+// for /messages (`from`, `to`, `prev_batch`, `start`, `end`): a position of the
+// log, and a serial of what is not in the log (typing).
 //
 // In a timeline the token stands between events: after every event with
 // pos <= position.

@@ -1,0 +1,76 @@
+// LazyMembers: which member events a client with lazy-loading has been sent, so
+// that they are not sent again (spec: "Lazy-loading room members").
+//
+// Certain only of what the client is known to have received: what an answer
+// brought counts once the client comes back with that answer's next_batch.  A
+// lost answer therefore costs a repetition, never a missing member.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <cstddef>
+#include <list>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "matrixcore/base/bytes.h"
+#include "matrixcore/base/mutex.h"
+#include "matrixcore/room/room_reader.h"
+#include "matrixcore/service/accounts.h"
+#include "matrixcore/service/tokens.h"
+
+namespace matrixcore {
+
+// Thread-safe.  Forgets the devices that were longest away when it has more
+// than `max_members` to remember.
+class LazyMembers {
+ public:
+  // A user's member event in a room.
+  struct Member {
+    StateKeyNum key = 0;
+    EventIdx event = 0;
+  };
+
+  explicit LazyMembers(size_t max_members) : max_members_(max_members) {}
+
+  // A device asks for news since a token; nothing for an initial sync, which
+  // forgets what it was sent.
+  void Begin(const Session& session, const std::optional<StreamToken>& since);
+  // Whether the device has each of `members`.
+  std::vector<bool> Known(const Session& session, RoomNid room,
+                          std::span<const Member> members) const;
+  // An answer with `next` as its next_batch brings `members`.
+  void Note(const Session& session, RoomNid room,
+            std::span<const Member> members, const StreamToken& next);
+
+  size_t size() const;
+
+ private:
+  struct Sent {
+    StreamToken next;
+    RoomNid room = 0;
+    Member member;
+  };
+  struct Device {
+    absl::flat_hash_map<std::pair<RoomNid, StateKeyNum>, EventIdx> known;
+    std::vector<Sent> unsure;  // Of answers that may have been lost.
+    std::list<std::string>::iterator order;
+    size_t size() const { return known.size() + unsure.size(); }
+  };
+  using Devices =
+      absl::flat_hash_map<std::string, Device, StringHash, StringEq>;
+
+  static std::string Key(const Session& session);
+  void Trim() MC_REQUIRES(mutex_);
+
+  const size_t max_members_;
+  mutable Mutex mutex_;
+  Devices devices_ MC_GUARDED_BY(mutex_);
+  std::list<std::string> order_ MC_GUARDED_BY(mutex_);  // Newest first.
+  size_t size_ MC_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace matrixcore

@@ -1,0 +1,41 @@
+// What belongs to a user rather than to a room, read from one snapshot for
+// sync: account data, ignored users, device lists.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "matrixcore/room/room_reader.h"
+#include "matrixcore/service/accounts.h"
+#include "service/sync_timeline.h"
+
+namespace matrixcore {
+
+struct AccountDatum {
+  std::string room_id;  // "" for global account data.
+  std::string type;
+  std::string content;  // JSON.
+};
+
+// What changed after a position, ordered by room, then type; for 0 everything.
+// Push rules are complete: with the default ones that nobody changed.
+Result<std::vector<AccountDatum>> ReadAccountData(Snapshot& snapshot,
+                                                  const std::string& user_id,
+                                                  Position after);
+
+// All of one room.
+Result<std::vector<AccountDatum>> ReadRoomAccountData(
+    Snapshot& snapshot, const std::string& user_id, const std::string& room_id);
+
+// From m.ignored_user_list.
+Result<IgnoredUsers> ReadIgnoredUsers(Snapshot& snapshot,
+                                      const std::string& user_id);
+
+// Users whose devices or keys changed after a position, sorted.
+Result<std::vector<std::string>> ReadDeviceListChanges(Snapshot& snapshot,
+                                                       Position after);
+
+}  // namespace matrixcore

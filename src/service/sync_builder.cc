@@ -1,0 +1,581 @@
+#include "service/sync_builder.h"
+
+#include <absl/container/flat_hash_set.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "matrixcore/event/types.h"
+#include "matrixcore/service/keys.h"
+
+namespace matrixcore {
+namespace {
+
+// Events without a sender pass a filter that names none.
+bool AllowsUnsent(const EventFilter& filter, std::string_view type) {
+  return !filter.senders && filter.AllowsType(type);
+}
+
+bool AllowsUnsent(const RoomEventFilter& filter, const std::string& room_id,
+                  std::string_view type) {
+  return filter.AllowsRoom(room_id) && AllowsUnsent(filter, type);
+}
+
+Result<bool> IsEncrypted(RoomReader& reader, const RoomHead& room,
+                         StateSnap snap) {
+  MC_ASSIGN_OR_RETURN(const StateKeyNum key,
+                      reader.KeyNum(room, kTypeEncryption, ""));
+  if (key == 0) return false;
+  MC_ASSIGN_OR_RETURN(const StateMapPtr state, reader.State(room, snap));
+  return state->Find(key) != 0;
+}
+
+}  // namespace
+
+Result<SyncAnswer> BuildSync(SyncShared& shared, const SyncQuery& query) {
+  // Typing first: what changes in between is told now and again, not never.
+  const int64_t serial = shared.ephemeral.TypingSerial();
+  std::vector<TypingUsers> typing =
+      shared.ephemeral.TypingSince(query.since ? query.since->ephemeral : 0);
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      shared.store.NewSnapshot());
+  SyncQuery now = query;
+  if (now.since && now.since->position > snapshot->position())
+    now.since.reset();
+  return SyncBuilder(shared, now, *snapshot, std::move(typing), serial).Build();
+}
+
+SyncBuilder::SyncBuilder(SyncShared& shared, const SyncQuery& query,
+                         Snapshot& snapshot, std::vector<TypingUsers> typing,
+                         int64_t typing_serial)
+    : shared_(shared),
+      query_(query),
+      filter_(query.filter.filter),
+      user_id_(query.session.user_id),
+      reader_(snapshot, shared.caches),
+      typing_(std::move(typing)),
+      answer_{.body = {}, .next = {snapshot.position(), typing_serial}},
+      out_(&answer_.body),
+      writer_(out_, reader_, query.session, shared.clock.Now(),
+              {.federation_format = filter_.federation_format,
+               .use_state_after = query.use_state_after,
+               .fields = &query.filter.fields}) {
+  std::sort(typing_.begin(), typing_.end(),
+            [](const TypingUsers& a, const TypingUsers& b) {
+              return a.room < b.room;
+            });
+}
+
+Result<SyncAnswer> SyncBuilder::Build() {
+  MC_RETURN_IF_ERROR(Load());
+  out_.BeginObject();
+  out_.Field("next_batch", answer_.next.ToString());
+  std::vector<AccountDatum> global;
+  for (const AccountDatum& datum : account_data_) {
+    if (datum.room_id.empty() &&
+        AllowsUnsent(filter_.account_data, datum.type)) {
+      global.push_back(datum);
+    }
+  }
+  answer_.empty = global.empty();
+  if (!global.empty()) {
+    out_.Key("account_data");
+    writer_.WriteAccountData(global);
+  }
+  MC_RETURN_IF_ERROR(WriteRooms());
+  MC_RETURN_IF_ERROR(WriteKeys());
+  out_.EndObject();
+  return std::move(answer_);
+}
+
+// --- What there is to look at ---
+
+Status SyncBuilder::Load() {
+  MC_ASSIGN_OR_RETURN(rooms_, shared_.rooms.Get(reader_, user_id_));
+  MC_ASSIGN_OR_RETURN(ignored_, ReadIgnoredUsers(reader_.snapshot(), user_id_));
+  MC_ASSIGN_OR_RETURN(account_data_,
+                      ReadAccountData(reader_.snapshot(), user_id_, since()));
+  return FindCandidates();
+}
+
+Status SyncBuilder::FindCandidates() {
+  absl::flat_hash_set<RoomNid> touched;
+  for (const TypingUsers& typing : typing_) touched.insert(typing.room);
+  if (!initial()) {
+    for (const AccountDatum& datum : account_data_) {
+      if (datum.room_id.empty()) continue;
+      MC_ASSIGN_OR_RETURN(const std::optional<RoomHead> head,
+                          reader_.Head(datum.room_id));
+      if (head) touched.insert(head->nid);
+    }
+  }
+  const bool archive =
+      room_filter().include_leave && (initial() || query_.full_state);
+  absl::flat_hash_set<RoomNid> forgotten;
+  if (archive) {
+    MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> rows,
+                        reader_.RoomsOf(user_id_));
+    for (const MembershipRow& row : rows) {
+      if (row.forgotten) forgotten.insert(row.room);
+    }
+  }
+  for (const UserRoom& row : *rooms_) {
+    const bool changed = row.pos > since();
+    switch (row.membership) {
+      case Membership::kJoin:
+        // Asked after the snapshot was taken: what this says is unchanged is so
+        // in the snapshot.
+        if (changed || query_.full_state || touched.contains(row.room) ||
+            shared_.activity.MayHaveChangedSince(row.room, since())) {
+          candidates_.join.push_back(row);
+        }
+        break;
+      case Membership::kInvite:
+        if (changed) candidates_.invite.push_back(row);
+        break;
+      case Membership::kKnock:
+        if (changed) candidates_.knock.push_back(row);
+        break;
+      case Membership::kLeave:
+      case Membership::kBan:
+        if ((changed && !initial()) ||
+            (archive && !forgotten.contains(row.room))) {
+          candidates_.leave.push_back(row);
+        }
+        break;
+      case Membership::kNone:
+        break;
+    }
+  }
+  return OkStatus();
+}
+
+// The heads of rooms that the filter allows; nothing for the others.
+Result<std::vector<std::optional<RoomHead>>> SyncBuilder::Heads(
+    const std::vector<UserRoom>& rows) {
+  std::vector<RoomNid> nids;
+  nids.reserve(rows.size());
+  for (const UserRoom& row : rows) nids.push_back(row.room);
+  MC_ASSIGN_OR_RETURN(auto heads, reader_.Heads(nids));
+  for (auto& head : heads) {
+    if (head && !room_filter().AllowsRoom(head->room_id)) head.reset();
+  }
+  return heads;
+}
+
+// --- Sections ---
+
+Status SyncBuilder::WriteRooms() {
+  MC_RETURN_IF_ERROR(WriteBlocks("join", candidates_.join,
+                                 &SyncBuilder::MakeJoined,
+                                 &SyncWriter::WriteJoined));
+  MC_RETURN_IF_ERROR(
+      WriteStripped("invite", "invite_state", candidates_.invite));
+  MC_RETURN_IF_ERROR(WriteStripped("knock", "knock_state", candidates_.knock));
+  MC_RETURN_IF_ERROR(WriteBlocks("leave", candidates_.leave,
+                                 &SyncBuilder::MakeLeft,
+                                 &SyncWriter::WriteLeft));
+  if (rooms_open_) {
+    out_.EndObject();
+    answer_.empty = false;
+  }
+  return OkStatus();
+}
+
+void SyncBuilder::OpenSection(std::string_view section, bool* open) {
+  if (!std::exchange(rooms_open_, true)) out_.Key("rooms").BeginObject();
+  if (!std::exchange(*open, true)) out_.Key(section).BeginObject();
+}
+
+Status SyncBuilder::WriteBlocks(std::string_view section,
+                                const std::vector<UserRoom>& rows,
+                                BlockMaker make, BlockWriter write) {
+  if (rows.empty()) return OkStatus();
+  MC_ASSIGN_OR_RETURN(auto heads, Heads(rows));
+  bool open = false;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!heads[i]) continue;
+    MC_ASSIGN_OR_RETURN(const std::optional<RoomBlock> block,
+                        (this->*make)(rows[i], std::move(*heads[i])));
+    if (!block || block->empty()) continue;
+    OpenSection(section, &open);
+    out_.Key(block->head.room_id);
+    MC_RETURN_IF_ERROR((writer_.*write)(*block));
+  }
+  if (open) out_.EndObject();
+  return OkStatus();
+}
+
+Status SyncBuilder::WriteStripped(std::string_view section,
+                                  std::string_view key,
+                                  const std::vector<UserRoom>& rows) {
+  if (rows.empty()) return OkStatus();
+  MC_ASSIGN_OR_RETURN(const auto heads, Heads(rows));
+  bool open = false;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!heads[i]) continue;
+    MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> member,
+                        reader_.StoredEvents(*heads[i], {&rows[i].idx, 1}));
+    // Spec: "Ignoring Users": no invites from ignored users.
+    if (IsIgnored(ignored_, member[0].event->sender())) continue;
+    OpenSection(section, &open);
+    out_.Key(heads[i]->room_id);
+    MC_RETURN_IF_ERROR(writer_.WriteStripped(key, *heads[i], member[0].after));
+  }
+  if (open) out_.EndObject();
+  return OkStatus();
+}
+
+// --- One room ---
+
+Result<std::optional<RoomBlock>> SyncBuilder::MakeJoined(const UserRoom& row,
+                                                         RoomHead head) {
+  RoomBlock block;
+  block.head = std::move(head);
+  bool newly = initial();
+  TimelineRequest request{.after = since(),
+                          .limit = query_.filter.timeline_limit,
+                          .filter = &room_filter().timeline,
+                          .ignored = &ignored_,
+                          .user_id = user_id_,
+                          .known_state = block.head.state};
+  if (initial()) {
+    request.visible_after = row.pos - 1;
+  } else if (row.pos > since()) {
+    MC_ASSIGN_OR_RETURN(
+        const MembershipPast past,
+        ReadMembershipPast(reader_, block.head, row.idx, since()));
+    newly = past.at_since != Membership::kJoin;
+    if (newly) request.after = past.previous_end;
+    if (newly || past.away_since) request.visible_after = row.pos - 1;
+  }
+  block.forced = newly || query_.full_state;
+  MC_ASSIGN_OR_RETURN(block.timeline,
+                      ReadTimeline(reader_, block.head, request));
+
+  const StateSnap end = block.head.state;
+  StateSnap known = 0;
+  if (!newly) {
+    MC_ASSIGN_OR_RETURN(known, StateAtSince(block.head, block.timeline, end));
+  }
+  MC_RETURN_IF_ERROR(AddSummary(block, known, newly));
+  const StateSnap start = block.timeline.events.empty()
+                              ? end
+                              : block.timeline.events.front().before;
+  MC_RETURN_IF_ERROR(
+      AddState(block, query_.full_state ? StateSnap{0} : known, start, end));
+  MC_RETURN_IF_ERROR(AddEphemeral(block, newly));
+  MC_RETURN_IF_ERROR(AddAccountData(block, newly));
+  return std::optional<RoomBlock>(std::move(block));
+}
+
+Result<std::optional<RoomBlock>> SyncBuilder::MakeLeft(const UserRoom& row,
+                                                       RoomHead head) {
+  RoomBlock block;
+  block.head = std::move(head);
+  block.forced = true;
+  MC_ASSIGN_OR_RETURN(
+      const MembershipPast past,
+      ReadMembershipPast(reader_, block.head, row.idx, since()));
+  const bool newly = past.at_since != Membership::kJoin;
+  if ((newly && !past.joined_since) || !past.left) {
+    // Never in the room meanwhile: nothing of it is the user's business but the
+    // own invites, leaves and bans.
+    block.timeline = OwnEvents(past);
+    if (query_.full_state && past.left) {
+      MC_RETURN_IF_ERROR(
+          AddState(block, 0, past.left->after, past.left->after));
+    }
+  } else {
+    MC_ASSIGN_OR_RETURN(
+        block.timeline,
+        ReadTimeline(reader_, block.head,
+                     {.after = newly ? past.previous_end : since(),
+                      .until = row.pos,
+                      .limit = query_.filter.timeline_limit,
+                      .filter = &room_filter().timeline,
+                      .ignored = &ignored_,
+                      .user_id = user_id_,
+                      .visible_after = INT64_MAX}));
+    // The state that the user knew last; a ban afterwards does not renew it.
+    const StateSnap end = past.left->after;
+    StateSnap known = 0;
+    if (!newly) {
+      MC_ASSIGN_OR_RETURN(known, StateAtSince(block.head, block.timeline, end));
+    }
+    const std::vector<StoredEvent>& events = block.timeline.events;
+    const bool at_end = events.empty() || events.front().pos > past.left->pos;
+    MC_RETURN_IF_ERROR(AddState(block, query_.full_state ? StateSnap{0} : known,
+                                at_end ? end : events.front().before, end));
+    if (!initial()) {
+      MC_ASSIGN_OR_RETURN(const bool encrypted,
+                          IsEncrypted(reader_, block.head, end));
+      if (encrypted) {
+        MC_RETURN_IF_ERROR(AddAllMembers(block.head, &acquaintances_.lost));
+      }
+    }
+  }
+  MC_RETURN_IF_ERROR(AddOwnMembership(block, row.idx));
+  MC_RETURN_IF_ERROR(AddAccountData(block, newly));
+  return std::optional<RoomBlock>(std::move(block));
+}
+
+// A client that takes its state from state_after alone must learn there that it
+// is out, even if that is all that it may learn.
+Status SyncBuilder::AddOwnMembership(RoomBlock& block, EventIdx idx) {
+  if (!query_.use_state_after) return OkStatus();
+  MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> member,
+                      reader_.StoredEvents(block.head, {&idx, 1}));
+  const RoomEventFilter& filter = room_filter().state;
+  if (!filter.AllowsRoom(block.head.room_id) ||
+      !filter.Allows(*member[0].event)) {
+    return OkStatus();
+  }
+  std::erase_if(block.state.events, [this](const StoredEvent& event) {
+    return event.event->Is(kTypeMember, user_id_);
+  });
+  block.state.events.push_back(member[0]);
+  return OkStatus();
+}
+
+Timeline SyncBuilder::OwnEvents(const MembershipPast& past) const {
+  Timeline timeline;
+  timeline.start = reader_.position();
+  for (const StoredEvent& event : past.events) {
+    if (room_filter().timeline.Allows(*event.event)) {
+      timeline.events.push_back(event);
+    }
+  }
+  const size_t limit = query_.filter.timeline_limit;
+  if (timeline.events.size() > limit) {
+    timeline.limited = true;
+    timeline.events.erase(
+        timeline.events.begin(),
+        timeline.events.end() - static_cast<ptrdiff_t>(limit));
+  }
+  if (!timeline.events.empty()) {
+    timeline.start = timeline.events.front().pos - 1;
+  }
+  return timeline;
+}
+
+Result<StateSnap> SyncBuilder::StateAtSince(const RoomHead& room,
+                                            const Timeline& timeline,
+                                            StateSnap end) {
+  if (timeline.complete) return timeline.any_state ? *timeline.before : end;
+  return reader_.StateAtPosition(room, since());
+}
+
+Status SyncBuilder::AddState(RoomBlock& block, StateSnap known, StateSnap start,
+                             StateSnap end) {
+  const RoomEventFilter& filter = room_filter().state;
+  StateRequest request{.known = known,
+                       .start = start,
+                       .end = end,
+                       .timeline = &block.timeline.events,
+                       .filter = &filter,
+                       .after = query_.use_state_after,
+                       .session = &query_.session};
+  if (!filter.include_redundant_members) request.lazy = &shared_.lazy;
+  if (block.summary && block.summary->heroes) {
+    request.heroes = *block.summary->heroes;
+  }
+  MC_ASSIGN_OR_RETURN(block.state, SelectState(reader_, block.head, request));
+  if (request.lazy != nullptr) {
+    shared_.lazy.Note(query_.session, block.head.nid, block.state.members,
+                      answer_.next);
+  }
+  return OkStatus();
+}
+
+Status SyncBuilder::AddSummary(RoomBlock& block, StateSnap known, bool newly) {
+  const RoomHead& room = block.head;
+  bool wanted = newly || query_.full_state;
+  if (!newly && known != room.state) {
+    MC_ASSIGN_OR_RETURN(const std::vector<MemberChange> changes,
+                        ReadMemberChanges(reader_, room, known, room.state));
+    MC_ASSIGN_OR_RETURN(
+        const std::vector<StoredEvent> names,
+        reader_.StateDifference(
+            room, known, room.state,
+            [](std::string_view type, std::string_view state_key) {
+              return state_key.empty() &&
+                     (type == kTypeName || type == kTypeCanonicalAlias);
+            }));
+    wanted = wanted || !changes.empty() || !names.empty();
+    MC_RETURN_IF_ERROR(
+        AddAcquaintances(room, known, room.state, changes, false));
+  } else if (newly) {
+    MC_RETURN_IF_ERROR(AddAcquaintances(room, 0, room.state, {}, true));
+  }
+  if (!wanted) return OkStatus();
+  block.summary.emplace();
+  block.summary->joined = room.joined;
+  block.summary->invited = room.invited;
+  MC_ASSIGN_OR_RETURN(const EventPtr name,
+                      reader_.StateEvent(room, room.state, kTypeName, ""));
+  if (name != nullptr && !name->content()["name"].StringOr("").empty()) {
+    return OkStatus();
+  }
+  MC_ASSIGN_OR_RETURN(
+      const EventPtr alias,
+      reader_.StateEvent(room, room.state, kTypeCanonicalAlias, ""));
+  if (alias != nullptr && !alias->content()["alias"].StringOr("").empty()) {
+    return OkStatus();
+  }
+  MC_ASSIGN_OR_RETURN(block.summary->heroes,
+                      FindHeroes(reader_, room, user_id_));
+  return OkStatus();
+}
+
+Status SyncBuilder::AddEphemeral(RoomBlock& block, bool newly) {
+  const RoomEventFilter& filter = room_filter().ephemeral;
+  const RoomHead& room = block.head;
+  if (AllowsUnsent(filter, room.room_id, "m.typing")) {
+    const auto news = std::lower_bound(
+        typing_.begin(), typing_.end(), room.nid,
+        [](const TypingUsers& a, RoomNid nid) { return a.room < nid; });
+    if (news != typing_.end() && news->room == room.nid) {
+      block.typing = std::move(*news);
+    } else if (newly && !initial()) {
+      TypingUsers typing = shared_.ephemeral.TypingIn(room.nid);
+      if (!typing.user_ids.empty()) block.typing = std::move(typing);
+    }
+    if (block.typing) {
+      std::erase_if(block.typing->user_ids, [this](const std::string& user) {
+        return IsIgnored(ignored_, user);
+      });
+    }
+  }
+  const Position after = newly ? 0 : since();
+  if (AllowsUnsent(filter, room.room_id, "m.receipt") &&
+      shared_.activity.MayHaveChangedSince(room.nid, after)) {
+    MC_ASSIGN_OR_RETURN(block.receipts,
+                        EphemeralService::ReceiptsSince(
+                            reader_.snapshot(), room.nid, after, user_id_));
+    std::erase_if(block.receipts, [this](const Receipt& receipt) {
+      return IsIgnored(ignored_, receipt.user_id);
+    });
+  }
+  return OkStatus();
+}
+
+Status SyncBuilder::AddAccountData(RoomBlock& block, bool newly) {
+  const RoomEventFilter& filter = room_filter().account_data;
+  const std::string& room_id = block.head.room_id;
+  if (newly && !initial()) {
+    // What was set before the room was shown.
+    MC_ASSIGN_OR_RETURN(
+        block.account_data,
+        ReadRoomAccountData(reader_.snapshot(), user_id_, room_id));
+  } else {
+    const auto of_room =
+        std::equal_range(account_data_.begin(), account_data_.end(),
+                         AccountDatum{room_id, "", ""},
+                         [](const AccountDatum& a, const AccountDatum& b) {
+                           return a.room_id < b.room_id;
+                         });
+    block.account_data.assign(of_room.first, of_room.second);
+  }
+  std::erase_if(block.account_data, [&](const AccountDatum& datum) {
+    return !AllowsUnsent(filter, room_id, datum.type);
+  });
+  return OkStatus();
+}
+
+// --- Keys and device lists ---
+
+Status SyncBuilder::AddAcquaintances(const RoomHead& room, StateSnap from,
+                                     StateSnap to,
+                                     const std::vector<MemberChange>& changes,
+                                     bool newly) {
+  if (initial()) return OkStatus();
+  MC_ASSIGN_OR_RETURN(const bool encrypted, IsEncrypted(reader_, room, to));
+  if (!encrypted) return OkStatus();
+  bool all = newly;
+  if (!all) {
+    MC_ASSIGN_OR_RETURN(const bool before, IsEncrypted(reader_, room, from));
+    all = !before;
+  }
+  if (all) MC_RETURN_IF_ERROR(AddAllMembers(room, &acquaintances_.met));
+  for (const MemberChange& change : changes) {
+    if (change.after == Membership::kJoin) {
+      acquaintances_.met.insert(change.user_id);
+    } else if (change.before == Membership::kJoin) {
+      acquaintances_.lost.insert(change.user_id);
+    }
+  }
+  return OkStatus();
+}
+
+Status SyncBuilder::AddAllMembers(const RoomHead& room,
+                                  std::set<std::string>* users) {
+  MC_ASSIGN_OR_RETURN(std::vector<MembershipRow> members,
+                      reader_.Members(room.nid, Membership::kJoin));
+  for (MembershipRow& member : members)
+    users->insert(std::move(member.user_id));
+  return OkStatus();
+}
+
+Result<bool> SyncBuilder::SharesRoom(std::string_view user_id) {
+  if (user_id == user_id_) return true;
+  MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> theirs,
+                      reader_.RoomsOf(user_id));
+  for (const MembershipRow& row : theirs) {
+    if (row.membership != Membership::kJoin) continue;
+    const auto mine = std::lower_bound(
+        rooms_->begin(), rooms_->end(), row.room,
+        [](const UserRoom& a, RoomNid room) { return a.room < room; });
+    if (mine != rooms_->end() && mine->room == row.room &&
+        mine->membership == Membership::kJoin) {
+      return true;
+    }
+  }
+  return false;
+}
+
+Status SyncBuilder::WriteKeys() {
+  if (!initial()) {
+    MC_ASSIGN_OR_RETURN(const std::vector<std::string> updated,
+                        ReadDeviceListChanges(reader_.snapshot(), since()));
+    std::set<std::string> changed = std::move(acquaintances_.met);
+    changed.erase(user_id_);
+    for (const std::string& user : updated) {
+      MC_ASSIGN_OR_RETURN(const bool shares, SharesRoom(user));
+      if (shares) changed.insert(user);
+    }
+    std::set<std::string> left;
+    for (const std::string& user : acquaintances_.lost) {
+      MC_ASSIGN_OR_RETURN(const bool shares, SharesRoom(user));
+      if (!shares) left.insert(user);
+    }
+    if (!changed.empty() || !left.empty()) {
+      answer_.empty = false;
+      out_.Key("device_lists").BeginObject();
+      out_.Key("changed").BeginArray();
+      for (const std::string& user : changed) out_.String(user);
+      out_.EndArray().Key("left").BeginArray();
+      for (const std::string& user : left) out_.String(user);
+      out_.EndArray().EndObject();
+    }
+  }
+  // Spec: "End-to-end encryption", "Extensions to /sync".
+  const Session& session = query_.session;
+  MC_ASSIGN_OR_RETURN(
+      const KeyService::Counts counts,
+      KeyService::OneTimeKeyCounts(reader_.snapshot(), session.user_id,
+                                   session.device_id));
+  out_.Key("device_one_time_keys_count").BeginObject();
+  for (const auto& [algorithm, count] : counts) out_.Field(algorithm, count);
+  out_.EndObject();
+  MC_ASSIGN_OR_RETURN(
+      const std::vector<std::string> unused,
+      KeyService::UnusedFallbackAlgorithms(reader_.snapshot(), session.user_id,
+                                           session.device_id));
+  out_.Key("device_unused_fallback_key_types").BeginArray();
+  for (const std::string& algorithm : unused) out_.String(algorithm);
+  out_.EndArray();
+  return OkStatus();
+}
+
+}  // namespace matrixcore

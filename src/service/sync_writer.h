@@ -1,0 +1,53 @@
+// Writing the blocks of a sync answer as JSON.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "matrixcore/base/time.h"
+#include "matrixcore/json/writer.h"
+#include "matrixcore/service/client_events.h"
+#include "service/event_fields.h"
+#include "service/sync_block.h"
+
+namespace matrixcore {
+
+// Writes for one user at one snapshot.  Not thread-safe.
+class SyncWriter {
+ public:
+  struct Options {
+    bool federation_format = false;
+    bool use_state_after = false;
+    const EventFields* fields = nullptr;
+  };
+  // Everything outlives the writer.
+  SyncWriter(json::Writer& out, RoomReader& reader, const Session& session,
+             Timestamp now, const Options& options)
+      : out_(out), events_(reader, session, now), options_(options) {}
+
+  // The value of a room in the "join" section ...
+  Status WriteJoined(const RoomBlock& block);
+  // ... and in the "leave" section.
+  Status WriteLeft(const RoomBlock& block);
+  // In "invite" (`key` is invite_state) or "knock" (knock_state).
+  Status WriteStripped(std::string_view key, const RoomHead& room,
+                       StateSnap snap);
+  // {"events": [...]} of account data.
+  void WriteAccountData(std::span<const AccountDatum> data);
+
+ private:
+  Status WriteState(const RoomBlock& block);
+  Status WriteTimeline(const RoomBlock& block);
+  Status WriteEvents(const RoomHead& room,
+                     const std::vector<StoredEvent>& events, bool state);
+  void WriteSummary(const RoomSummary& summary);
+  void WriteEphemeral(const RoomBlock& block);
+
+  json::Writer& out_;
+  ClientEvents events_;
+  const Options options_;
+};
+
+}  // namespace matrixcore
