@@ -1,0 +1,2 @@
+set(SRCS_sync ephemeral.cc sync.cc)
+set(TESTS_sync)
