@@ -13,12 +13,22 @@
 #include "matrixcore/room/room_writer.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/roomversion/room_version.h"
+#include "matrixcore/service/account_data.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/accounts.h"
+#include "matrixcore/service/devices.h"
+#include "matrixcore/service/ephemeral.h"
+#include "matrixcore/service/ephemeral_tables.h"
+#include "matrixcore/service/filters.h"
 #include "matrixcore/service/history.h"
+#include "matrixcore/service/keys.h"
 #include "matrixcore/service/messages.h"
 #include "matrixcore/service/notifier.h"
+#include "matrixcore/service/profiles.h"
+#include "matrixcore/service/push_rules.h"
+#include "matrixcore/service/registration.h"
 #include "matrixcore/service/rooms.h"
+#include "matrixcore/service/uia.h"
 
 namespace matrixcore {
 namespace {
@@ -69,9 +79,41 @@ Status ClaimStore(Store& store, const std::string& server_name) {
     return OkStatus();
   }
   if (owner == server_name) return OkStatus();
-  return BadOption(fmt::format(
-      "server_name: the store belongs to '{}', not to '{}'", owner,
-      server_name));
+  return BadOption(
+      fmt::format("server_name: the store belongs to '{}', not to '{}'", owner,
+                  server_name));
+}
+
+// A deactivated user leaves every room, and declines every invitation.
+Status LeaveAllRooms(Store& store, RoomCaches& caches, RoomService& rooms,
+                     const std::string& user_id) {
+  std::vector<std::string> ids;
+  {
+    MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                        store.NewSnapshot());
+    RoomReader reader(*snapshot, caches);
+    MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> rows,
+                        reader.RoomsOf(user_id));
+    for (const MembershipRow& row : rows) {
+      if (row.membership != Membership::kJoin &&
+          row.membership != Membership::kInvite &&
+          row.membership != Membership::kKnock) {
+        continue;
+      }
+      MC_ASSIGN_OR_RETURN(const std::optional<RoomHead> head,
+                          reader.Head(row.room));
+      if (head) ids.push_back(head->room_id);
+    }
+  }
+  Session session;
+  session.user_id = user_id;
+  Status first_failure;
+  for (const std::string& room_id : ids) {
+    Status status = rooms.Leave(
+        session, {.room_id = room_id, .target = user_id, .reason = {}});
+    if (!status.ok() && first_failure.ok()) first_failure = std::move(status);
+  }
+  return first_failure;
 }
 
 // Stands for a service that no route uses yet.
@@ -87,8 +129,8 @@ const Schema& MatrixSchema() {
   static const Schema schema = [] {
     Schema all;
     all.version = 1;
-    for (const auto& tables :
-         {tables::RoomTables(), tables::AccountTables()}) {
+    for (const auto& tables : {tables::RoomTables(), tables::AccountTables(),
+                               tables::EphemeralTables()}) {
       all.tables.insert(all.tables.end(), tables.begin(), tables.end());
     }
     return all;
@@ -112,9 +154,18 @@ struct Homeserver::Rep {
 
   // Services.
   AccountService accounts;
+  UiaService uia;
+  RegistrationService registration;
+  DeviceService devices;
+  ProfileService profiles;
+  AccountDataService account_data;
+  FilterService filters;
+  PushRuleService push_rules;
+  KeyService keys;
   RoomService rooms;
   MessageService messages;
   HistoryService history;
+  EphemeralService ephemeral;
 
   api::Services services;
   api::Router router;
@@ -151,34 +202,70 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                 .background = d.background,
                 .timers = d.timers,
                 .log = d.log}),
+      uia({}, d.clock, d.random),
+      registration(
+          {.server_name = options.server_name,
+           .enabled = options.registration.enabled,
+           .guests = options.registration.guests,
+           .require_token = options.registration.require_token,
+           .shared_secret = options.registration.shared_secret,
+           .min_password_length = options.registration.min_password_length},
+          {.store = d.store,
+           .accounts = accounts,
+           .uia = uia,
+           .clock = d.clock,
+           .random = d.random}),
+      devices(d.store, accounts),
+      profiles({.store = d.store,
+                .caches = room_caches,
+                .writer = room_writer,
+                .log = d.log}),
+      account_data(d.store, notifier),
+      filters(d.store),
+      push_rules(d.store, notifier),
+      keys({.store = d.store, .server_name = options.server_name}, accounts),
       rooms({.server_name = options.server_name,
              .default_room_version = options.default_room_version},
             {.store = d.store,
              .caches = room_caches,
              .writer = room_writer,
              .random = d.random}),
-      messages({.store = d.store, .caches = room_caches, .writer = room_writer}),
+      messages(
+          {.store = d.store, .caches = room_caches, .writer = room_writer}),
       history({.store = d.store, .caches = room_caches, .clock = d.clock}),
+      ephemeral({.store = d.store,
+                 .clock = d.clock,
+                 .timers = d.timers,
+                 .caches = room_caches,
+                 .activity = room_activity,
+                 .joined = joined_users,
+                 .writer = room_writer,
+                 .notifier = notifier}),
       services{.options = options,
                .deps = deps,
+               .started = deps.clock.Monotonic(),
                .room_caches = room_caches,
                .room_writer = room_writer,
                .notifier = notifier,
                .accounts = accounts,
-               .registration = NotYet<RegistrationService>(),
-               .uia = NotYet<UiaService>(),
-               .devices = NotYet<DeviceService>(),
-               .profiles = NotYet<ProfileService>(),
-               .account_data = NotYet<AccountDataService>(),
-               .filters = NotYet<FilterService>(),
-               .push_rules = NotYet<PushRuleService>(),
-               .keys = NotYet<KeyService>(),
+               .registration = registration,
+               .uia = uia,
+               .devices = devices,
+               .profiles = profiles,
+               .account_data = account_data,
+               .filters = filters,
+               .push_rules = push_rules,
+               .keys = keys,
                .rooms = rooms,
                .messages = messages,
                .history = history,
-               .ephemeral = NotYet<EphemeralService>(),
+               .ephemeral = ephemeral,
                .sync = NotYet<SyncService>()},
-      router(services, api::AllRoutes()) {}
+      router(services, api::AllRoutes()) {
+  accounts.OnDeactivated([this](const std::string& user_id, bool) {
+    return LeaveAllRooms(deps.store, room_caches, rooms, user_id);
+  });
+}
 
 Homeserver::Homeserver(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
 

@@ -5,8 +5,11 @@ namespace matrixcore::api {
 // Each owner of a module adds a line.
 std::vector<std::span<const Route>> AllRoutes() {
   return {
-      ServerRoutes(), RoomRoutes(), MembershipRoutes(), MessageRoutes(),
-      HistoryRoutes(),
+      ServerRoutes(),      AccountRoutes(), LoginRoutes(),
+      AdminRoutes(),       DeviceRoutes(),  ProfileRoutes(),
+      AccountDataRoutes(), FilterRoutes(),  PushRuleRoutes(),
+      KeyRoutes(),         RoomRoutes(),    MembershipRoutes(),
+      MessageRoutes(),     HistoryRoutes(),
   };
 }
 

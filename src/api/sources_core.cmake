@@ -1,3 +1,5 @@
-set(SRCS_core errors.cc homeserver.cc params.cc rate_limiter.cc
-    request_metrics.cc route_table.cc router.cc routes.cc)
+set(SRCS_core account.cc account_data.cc admin.cc devices.cc errors.cc filters.cc
+    homeserver.cc keys.cc login.cc params.cc profile.cc push_rules.cc
+    rate_limiter.cc request_metrics.cc route_table.cc router.cc routes.cc
+    server.cc uia_call.cc versions.cc)
 set(TESTS_core)

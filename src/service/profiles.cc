@@ -109,18 +109,6 @@ Result<std::string> ProfileService::GetField(std::string_view user_id,
   return std::string(CellText((*row)[Profiles::kJson]));
 }
 
-Result<std::optional<std::string>> ProfileService::Name(
-    Snapshot& snapshot, std::string_view user_id, std::string_view key) {
-  MC_ASSIGN_OR_RETURN(
-      const std::optional<Row> row,
-      snapshot.Get(kProfiles, {TextCell(user_id), TextCell(key)}));
-  if (!row) return std::optional<std::string>();
-  MC_ASSIGN_OR_RETURN(
-      const json::Document value,
-      json::Document::ParseView(CellText((*row)[Profiles::kJson])));
-  return std::optional<std::string>(value.root().StringOr(""));
-}
-
 // Writes or removes one field, if the profile stays within its limit.
 Status ProfileService::Write(const std::string& user_id, std::string_view key,
                              const std::optional<std::string>& value) {

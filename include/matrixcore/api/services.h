@@ -28,6 +28,7 @@ namespace api {
 struct Services {
   const HomeserverOptions& options;
   const HomeserverDeps& deps;
+  MonotonicTime started;
   RoomCaches& room_caches;
   RoomWriter& room_writer;
   Notifier& notifier;

@@ -53,12 +53,6 @@ class ProfileService {
   // Ok also if there is no such field.
   void Delete(const std::string& user_id, std::string_view key, Done done);
 
-  // The display name or avatar of a local user as member events carry it;
-  // nothing if not set.
-  static Result<std::optional<std::string>> Name(Snapshot& snapshot,
-                                                 std::string_view user_id,
-                                                 std::string_view key);
-
  private:
   Status Write(const std::string& user_id, std::string_view key,
                const std::optional<std::string>& value);

@@ -1,0 +1,125 @@
+// What the server says of itself: versions, discovery, capabilities, health,
+// metrics.
+#include <algorithm>
+
+#include "api/params.h"
+#include "api/routes.h"
+#include "api/versions.h"
+#include "api/well_known.h"
+#include "matrixcore/api/services.h"
+#include "matrixcore/roomversion/room_version.h"
+
+namespace matrixcore::api {
+namespace {
+
+// Features that clients may use although no claimed version has them yet.
+constexpr std::string_view kUnstableFeatures[] = {
+    "uk.tcpip.msc4133",         // Extended profile fields,
+    "uk.tcpip.msc4133.stable",  // also under their stable names.
+};
+
+std::string VersionsJson() {
+  return ObjectReply([](json::Writer& w) {
+           w.Key("versions").BeginArray();
+           for (const std::string_view version : SpecVersions(AllRoutes())) {
+             w.String(version);
+           }
+           w.EndArray();
+           w.Key("unstable_features").BeginObject();
+           for (const std::string_view feature : kUnstableFeatures) {
+             w.Field(feature, true);
+           }
+           w.EndObject();
+         })
+      .body;
+}
+
+Result<Reply> GetVersions(Call&) {
+  static const std::string json = VersionsJson();
+  return JsonReply(json);
+}
+
+Result<Reply> GetWellKnown(Call& call) {
+  const std::string& base_url = call.services.options.public_base_url;
+  if (base_url.empty()) return NotFound("No discovery information");
+  std::string body;
+  json::Writer writer(&body);
+  WriteWellKnown(writer, base_url);
+  return JsonReply(std::move(body));
+}
+
+Result<Reply> GetCapabilities(Call& call) {
+  return ObjectReply([&](json::Writer& w) {
+    w.Key("capabilities").BeginObject();
+    for (const auto& [name, enabled] : {std::pair("m.3pid_changes", false),
+                                        {"m.change_password", true},
+                                        {"m.forget_forced_upon_leave", false},
+                                        {"m.get_login_token", false},
+                                        {"m.profile_fields", true},
+                                        {"m.set_avatar_url", true},
+                                        {"m.set_displayname", true}}) {
+      w.Key(name).BeginObject().Field("enabled", enabled).EndObject();
+    }
+    w.Key("m.room_versions").BeginObject();
+    w.Field("default", call.services.options.default_room_version);
+    w.Key("available").BeginObject();
+    for (const RoomVersionRules* rules : AllRoomVersions()) {
+      w.Field(rules->id, rules->stable ? "stable" : "unstable");
+    }
+    w.EndObject().EndObject();
+    w.EndObject();
+  });
+}
+
+Result<Reply> GetHealth(Call& call) {
+  const HomeserverDeps& deps = call.services.deps;
+  const Status store = deps.store.Check();
+  if (!store.ok()) {
+    deps.log.Error("api", "the store fails its check",
+                   {{"error", store.ToString()}});
+  }
+  const Duration up = deps.clock.Monotonic() - call.services.started;
+  Reply reply = ObjectReply([&](json::Writer& w) {
+    w.Field("status", store.ok() ? "ok" : "failing");
+    w.Field("store", store.ok() ? "ok" : "failing");
+    w.Field("version", MATRIXCORE_VERSION);
+    w.Field("uptime_seconds", up.count() / 1'000'000'000);
+  });
+  if (!store.ok()) reply.status = 503;
+  reply.headers.Add("Cache-Control", "no-store");
+  return reply;
+}
+
+Result<Reply> GetMetrics(Call& call) {
+  const auto& allowed = call.services.options.metrics_addresses;
+  const std::string& address = call.request.remote_address;
+  const bool may = std::any_of(
+      allowed.begin(), allowed.end(), [&](const std::string& prefix) {
+        return address.compare(0, prefix.size(), prefix) == 0;
+      });
+  if (!may) return Forbidden("Metrics are not shown to this address");
+  Reply reply = JsonReply(call.services.deps.metrics.Text());
+  reply.headers.Add("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  return reply;
+}
+
+constexpr Route kRoutes[] = {
+    {HttpMethod::kGet, "/_matrix/client/versions", Auth::kNone,
+     RateLimit::kNone, Lane::kInline, Body::kNone, &GetVersions, "getVersions"},
+    {HttpMethod::kGet, "/.well-known/matrix/client", Auth::kNone,
+     RateLimit::kNone, Lane::kInline, Body::kNone, &GetWellKnown,
+     "getWellknown"},
+    {HttpMethod::kGet, "/_matrix/client/v3/capabilities", Auth::kUser,
+     RateLimit::kDefault, Lane::kInteractive, Body::kNone, &GetCapabilities,
+     "getCapabilities"},
+    {HttpMethod::kGet, "/health", Auth::kNone, RateLimit::kNone,
+     Lane::kInteractive, Body::kNone, &GetHealth, ""},
+    {HttpMethod::kGet, "/metrics", Auth::kNone, RateLimit::kNone,
+     Lane::kInteractive, Body::kNone, &GetMetrics, ""},
+};
+
+}  // namespace
+
+std::span<const Route> ServerRoutes() { return kRoutes; }
+
+}  // namespace matrixcore::api

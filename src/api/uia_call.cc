@@ -1,0 +1,79 @@
+#include "api/uia_call.h"
+
+#include <utility>
+
+#include "api/params.h"
+#include "matrixcore/api/services.h"
+#include "matrixcore/service/accounts.h"
+
+namespace matrixcore::api {
+
+Result<Reply> WithUia(
+    Call& call, std::string_view operation, std::vector<UiaFlow> flows,
+    const UiaStageCheck& check,
+    const std::function<Result<Reply>(const std::string& session)>& act) {
+  UiaRequest request;
+  request.operation = operation;
+  for (const std::string& value : call.path) {
+    request.operation.append("\n").append(value);
+  }
+  if (call.session) request.user_id = call.user_id();
+  request.body = call.root();
+  request.flows = std::move(flows);
+  MC_ASSIGN_OR_RETURN(const UiaService::Outcome outcome,
+                      call.services.uia.Authorise(request, check));
+  if (!outcome.allowed) {
+    Reply reply = JsonReply(outcome.challenge);
+    reply.status = 401;
+    return reply;
+  }
+  Result<Reply> result = act(outcome.session);
+  call.services.uia.Finish(outcome.session,
+                           result.ok() && result->status < 400);
+  return result;
+}
+
+Result<Reply> WithPassword(Call& call, std::string_view operation,
+                           const std::function<Result<Reply>()>& act) {
+  const auto check = [&call](std::string_view,
+                             json::Value auth) -> Result<std::string> {
+    MC_ASSIGN_OR_RETURN(const std::string user, IdentifiedUser(call, auth));
+    MC_ASSIGN_OR_RETURN(const std::string_view password,
+                        RequiredString(auth, "password"));
+    if (user != call.user_id()) {
+      return Forbidden("These are the credentials of another user");
+    }
+    MC_RETURN_IF_ERROR(call.services.accounts.CheckPassword(user, password));
+    return std::string();
+  };
+  return WithUia(call, operation, {{"m.login.password"}}, check,
+                 [&act](const std::string&) { return act(); });
+}
+
+Result<std::string> IdentifiedUser(const Call& call, json::Value object) {
+  MC_ASSIGN_OR_RETURN(const json::Value identifier,
+                      OptionalObject(object, "identifier"));
+  const AccountService& accounts = call.services.accounts;
+  if (identifier.IsMissing()) {
+    MC_ASSIGN_OR_RETURN(const auto user, OptionalString(object, "user"));
+    if (user) return accounts.FullUserId(*user);
+    MC_ASSIGN_OR_RETURN(const auto medium, OptionalString(object, "medium"));
+    if (medium) return Forbidden("Invalid username or password");
+    return MissingParam("identifier");
+  }
+  MC_ASSIGN_OR_RETURN(const auto type, OptionalString(identifier, "type"));
+  if (type == "m.id.thirdparty" || type == "m.id.phone" ||
+      (!type && !identifier["medium"].IsMissing())) {
+    return Forbidden("Invalid username or password");
+  }
+  if (!type) return MissingParam("identifier.type");
+  if (*type != "m.id.user") {
+    return Status(StatusCode::kInvalidArgument, "M_UNKNOWN",
+                  "Unknown type of identifier");
+  }
+  MC_ASSIGN_OR_RETURN(const std::string_view user,
+                      RequiredString(identifier, "user"));
+  return accounts.FullUserId(user);
+}
+
+}  // namespace matrixcore::api
