@@ -2,9 +2,16 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <string>
+#include <thread>
 
 #include "matrixcore/backends/memory.h"
+#include "matrixcore/base/mutex.h"
+#include "matrixcore/testing/blob_conformance.h"
+#include "matrixcore/testing/bus_conformance.h"
+#include "matrixcore/testing/cache_conformance.h"
 #include "matrixcore/testing/conformance_gtest.h"
+#include "matrixcore/testing/coordinator_conformance.h"
 #include "matrixcore/testing/store_conformance.h"
 
 namespace matrixcore {
@@ -29,7 +36,114 @@ class ModelStoreFixture : public MemoryStoreFixture {
   }
 };
 
+// Moves only when told to.
+class ManualClock : public Clock {
+ public:
+  Timestamp Now() const override { return {Monotonic().ns / 1'000'000}; }
+  MonotonicTime Monotonic() const override {
+    MutexLock lock(mutex_);
+    return now_;
+  }
+  void Advance(Duration duration) {
+    MutexLock lock(mutex_);
+    now_ = now_ + duration;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  MonotonicTime now_ MC_GUARDED_BY(mutex_){1'000'000};
+};
+
+class MemoryCacheFixture : public CacheFixture {
+ public:
+  Cache& cache() override { return *cache_; }
+  void Advance(Duration duration) override { clock_.Advance(duration); }
+  size_t too_large_bytes() const override { return 10'001; }
+
+ private:
+  ManualClock clock_;
+  const std::unique_ptr<Cache> cache_ = NewMemoryCache(clock_, 10'000);
+};
+
+class MemoryBlobFixture : public BlobFixture {
+ public:
+  Result<std::unique_ptr<BlobStore>> Open() override {
+    return NewMemoryBlobStore();
+  }
+  bool durable() const override { return false; }
+};
+
+class MemoryCoordinatorFixture : public CoordinatorFixture {
+ public:
+  Coordinator& first() override { return *coordinator_; }
+  Coordinator& second() override { return *coordinator_; }
+  const Clock& clock() const override { return clock_; }
+
+ private:
+  ManualClock clock_;
+  const std::unique_ptr<Coordinator> coordinator_ =
+      NewMemoryCoordinator(clock_);
+};
+
+class MemoryBusFixture : public BusFixture {
+ public:
+  Bus& first() override { return *bus_; }
+  Bus& second() override { return *bus_; }
+
+ private:
+  const std::unique_ptr<Bus> bus_ = NewMemoryBus();
+};
+
+std::unique_ptr<CacheFixture> MakeCache() {
+  return std::make_unique<MemoryCacheFixture>();
+}
+std::unique_ptr<BlobFixture> MakeBlobs() {
+  return std::make_unique<MemoryBlobFixture>();
+}
+std::unique_ptr<CoordinatorFixture> MakeCoordinator() {
+  return std::make_unique<MemoryCoordinatorFixture>();
+}
+std::unique_ptr<BusFixture> MakeBus() {
+  return std::make_unique<MemoryBusFixture>();
+}
+
 MC_INSTANTIATE_CONFORMANCE(MemoryStore, StoreChecks(), MakeStore);
+MC_INSTANTIATE_CONFORMANCE(MemoryCache, CacheChecks(), MakeCache);
+MC_INSTANTIATE_CONFORMANCE(MemoryBlobs, BlobChecks(), MakeBlobs);
+MC_INSTANTIATE_CONFORMANCE(MemoryCoordinator, CoordinatorChecks(),
+                           MakeCoordinator);
+MC_INSTANTIATE_CONFORMANCE(MemoryBus, BusChecks(), MakeBus);
+
+TEST(MemoryCacheTest, LetsGoOfWhatWasUsedLeastRecently) {
+  ManualClock clock;
+  const auto cache = NewMemoryCache(clock, 10'000);
+  const std::string kilobyte(1'000, 'v');
+  for (const char* key : {"a", "b", "c", "d", "e"}) {
+    cache->Put(key, kilobyte, seconds(60));
+  }
+  EXPECT_TRUE(cache->Get("a").has_value());
+  for (const char* key : {"f", "g", "h", "i"}) {
+    cache->Put(key, kilobyte, seconds(60));
+  }
+  EXPECT_TRUE(cache->Get("a").has_value());
+  EXPECT_FALSE(cache->Get("b").has_value());
+  EXPECT_TRUE(cache->Get("i").has_value());
+}
+
+// The deadline passes on the simulated clock alone.
+TEST(MemoryCoordinatorTest, GivesUpWhenASimulatedClockReachesTheDeadline) {
+  ManualClock clock;
+  const auto coordinator = NewMemoryCoordinator(clock);
+  const auto lease = coordinator->TryAcquire("k");
+  ASSERT_TRUE(lease.ok());
+  const MonotonicTime deadline = clock.Monotonic() + seconds(3600);
+  Status status;
+  std::thread waiter(
+      [&] { status = coordinator->Acquire("k", deadline).status(); });
+  clock.Advance(seconds(3601));
+  waiter.join();
+  EXPECT_EQ(status.code(), StatusCode::kDeadlineExceeded);
+}
 
 // The model is what others are compared with, so it has to be right; it is not
 // made for many threads.

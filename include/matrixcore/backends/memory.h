@@ -21,4 +21,21 @@ namespace matrixcore {
 // error.  The names in `schema` must outlive it; the schema itself is copied.
 std::unique_ptr<Store> NewMemoryStore(const Schema& schema);
 
+// A Cache of at most `max_bytes`, counting keys, values and what it takes to
+// keep them; what was used least recently goes first.  `clock` must outlive it.
+std::unique_ptr<Cache> NewMemoryCache(const Clock& clock, size_t max_bytes);
+
+std::unique_ptr<BlobStore> NewMemoryBlobStore();
+
+// Leases for the threads of this process.  Deadlines are those of `clock`, which
+// must outlive it; while someone waits for a lease with a deadline, it is looked
+// at every few milliseconds of real time, so a simulated clock serves too.
+std::unique_ptr<Coordinator> NewMemoryCoordinator(const Clock& clock);
+
+// A Bus for the threads of this process.  Publish delivers before it returns, on
+// the publisher's thread; only a message for a subscription whose callback runs
+// just then is left to the thread that runs it.  So do not publish while holding
+// a lock that a listener takes.
+std::unique_ptr<Bus> NewMemoryBus();
+
 }  // namespace matrixcore

@@ -32,7 +32,8 @@ class Bus {
   virtual ~Bus() = default;
   virtual Result<std::unique_ptr<Subscription>> Subscribe(
       std::string_view topic, Listener listener) = 0;
-  // At most 4,000 bytes.  Returns before the message is delivered or after.
+  // At most 4,000 bytes, else kTooLarge.  Returns before the message is delivered
+  // or after.
   virtual Status Publish(std::string_view topic, std::string_view message) = 0;
 };
 
