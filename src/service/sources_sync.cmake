@@ -3,5 +3,6 @@ set(SRCS_sync ephemeral.cc ephemeral_tables.cc event_fields.cc lazy_members.cc
     sync_rooms.cc sync_state.cc sync_timeline.cc sync_writer.cc tokens.cc
     typing.cc)
 set(HDRS_sync ephemeral.h ephemeral_tables.h notifier.h sync.h tokens.h)
-set(TESTS_sync event_fields_test.cc notifier_test.cc sync_test.cc tokens_test.cc
+set(TESTS_sync ephemeral_test.cc event_fields_test.cc lazy_members_test.cc
+    notifier_test.cc sync_test.cc sync_wait_test.cc tokens_test.cc
     typing_test.cc)
