@@ -28,6 +28,7 @@
 #include "matrixcore/service/push_rules.h"
 #include "matrixcore/service/registration.h"
 #include "matrixcore/service/rooms.h"
+#include "matrixcore/service/sync.h"
 #include "matrixcore/service/uia.h"
 
 namespace matrixcore {
@@ -116,13 +117,6 @@ Status LeaveAllRooms(Store& store, RoomCaches& caches, RoomService& rooms,
   return first_failure;
 }
 
-// Stands for a service that no route uses yet.
-template <typename T>
-T& NotYet() {
-  alignas(16) static char nothing[16];
-  return *reinterpret_cast<T*>(nothing);
-}
-
 }  // namespace
 
 const Schema& MatrixSchema() {
@@ -166,6 +160,7 @@ struct Homeserver::Rep {
   MessageService messages;
   HistoryService history;
   EphemeralService ephemeral;
+  SyncService sync;
 
   api::Services services;
   api::Router router;
@@ -241,6 +236,19 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                  .joined = joined_users,
                  .writer = room_writer,
                  .notifier = notifier}),
+      sync({.max_timeout = options.max_sync_timeout},
+           {.store = d.store,
+            .clock = d.clock,
+            .caches = room_caches,
+            .activity = room_activity,
+            .notifier = notifier,
+            .ephemeral = ephemeral,
+            .filters =
+                [this](std::string_view user_id, std::string_view filter_id) {
+                  return filters.Get(user_id, filter_id);
+                },
+            .log = d.log,
+            .metrics = d.metrics}),
       services{.options = options,
                .deps = deps,
                .started = deps.clock.Monotonic(),
@@ -260,7 +268,7 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                .messages = messages,
                .history = history,
                .ephemeral = ephemeral,
-               .sync = NotYet<SyncService>()},
+               .sync = sync},
       router(services, api::AllRoutes()) {
   accounts.OnDeactivated([this](const std::string& user_id, bool) {
     return LeaveAllRooms(deps.store, room_caches, rooms, user_id);

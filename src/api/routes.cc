@@ -9,7 +9,8 @@ std::vector<std::span<const Route>> AllRoutes() {
       AdminRoutes(),       DeviceRoutes(),  ProfileRoutes(),
       AccountDataRoutes(), FilterRoutes(),  PushRuleRoutes(),
       KeyRoutes(),         RoomRoutes(),    MembershipRoutes(),
-      MessageRoutes(),     HistoryRoutes(),
+      MessageRoutes(),     HistoryRoutes(), EphemeralRoutes(),
+      SyncRoutes(),
   };
 }
 
