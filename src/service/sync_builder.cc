@@ -246,7 +246,8 @@ Result<std::optional<RoomBlock>> SyncBuilder::MakeJoined(const UserRoom& row,
         const MembershipPast past,
         ReadMembershipPast(reader_, block.head, row.idx, since()));
     newly = past.at_since != Membership::kJoin;
-    if (newly) request.after = past.previous_end;
+    // From the beginning: what was told of an earlier stay is not known here.
+    if (newly) request.after = 0;
     if (newly || past.away_since) request.visible_after = row.pos - 1;
   }
   block.forced = newly || query_.full_state;
@@ -287,16 +288,15 @@ Result<std::optional<RoomBlock>> SyncBuilder::MakeLeft(const UserRoom& row,
           AddState(block, 0, past.left->after, past.left->after));
     }
   } else {
-    MC_ASSIGN_OR_RETURN(
-        block.timeline,
-        ReadTimeline(reader_, block.head,
-                     {.after = newly ? past.previous_end : since(),
-                      .until = row.pos,
-                      .limit = query_.filter.timeline_limit,
-                      .filter = &room_filter().timeline,
-                      .ignored = &ignored_,
-                      .user_id = user_id_,
-                      .visible_after = INT64_MAX}));
+    MC_ASSIGN_OR_RETURN(block.timeline,
+                        ReadTimeline(reader_, block.head,
+                                     {.after = newly ? Position{0} : since(),
+                                      .until = row.pos,
+                                      .limit = query_.filter.timeline_limit,
+                                      .filter = &room_filter().timeline,
+                                      .ignored = &ignored_,
+                                      .user_id = user_id_,
+                                      .visible_after = INT64_MAX}));
     // The state that the user knew last; a ban afterwards does not renew it.
     const StateSnap end = past.left->after;
     StateSnap known = 0;

@@ -88,7 +88,6 @@ Result<MembershipPast> ReadMembershipPast(RoomReader& reader,
     }
     if (!reached_since) past.at_since = membership;
     reached_since = true;
-    if (ended_stay) past.previous_end = event.pos;
     if (ended_stay || membership == Membership::kJoin) break;
   }
   std::reverse(past.events.begin(), past.events.end());

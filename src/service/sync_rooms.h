@@ -48,8 +48,6 @@ struct MembershipPast {
   // The event that ended the newest stay; nothing while the user is joined, or
   // never was.
   std::optional<StoredEvent> left;
-  // Where the newest stay ended that was over at that position; 0 for none.
-  Position previous_end = 0;
 
   // Joined at some time after the position.
   bool joined_since = false;

@@ -146,7 +146,7 @@ TEST_F(SyncTest, ANewlyJoinedRoomShowsOnlyVisibleHistory) {
   EXPECT_THAT(second.Timeline("join", room), Contains("welcome"));
 }
 
-TEST_F(SyncTest, WhatWasMissedWhileAwayContinuesWhereTheStayEnded) {
+TEST_F(SyncTest, ComingBackShowsWhatHappenedMeanwhile) {
   const std::string room = world_.MakeRoom(kAlice);
   world_.Join(room, kBob);
   world_.Say(room, kAlice, "before");
@@ -156,10 +156,29 @@ TEST_F(SyncTest, WhatWasMissedWhileAwayContinuesWhereTheStayEnded) {
   EXPECT_THAT(second.Timeline("leave", room), ElementsAre("@bob:x=leave"));
   world_.Say(room, kAlice, "meanwhile");
   world_.Join(room, kBob);
-  const Answer third = world_.Sync(kBob, second.next());
-  EXPECT_THAT(third.Timeline("join", room),
-              ElementsAre("meanwhile", "@bob:x=join"));
-  EXPECT_FALSE(third.Limited(room));
+  const Answer third =
+      world_.Sync(kBob, second.next(), R"({"room":{"timeline":{"limit":4}}})");
+  EXPECT_THAT(
+      third.Timeline("join", room),
+      ElementsAre("before", "@bob:x=leave", "meanwhile", "@bob:x=join"));
+  EXPECT_TRUE(third.Limited(room));
+}
+
+// The end of the stay is told by no answer: the invite is.  It must not be lost
+// for those who accept.
+TEST_F(SyncTest, NothingIsLostBetweenALeaveAndANewInvite) {
+  const std::string room = world_.MakeRoom(kAlice);
+  world_.Join(room, kBob);
+  const Answer first = world_.Sync(kBob);
+  world_.Say(room, kAlice, "unseen");
+  world_.Leave(room, kBob);
+  world_.SetMember(room, kAlice, kBob, "invite");
+  const Answer second = world_.Sync(kBob, first.next());
+  EXPECT_TRUE(second.Has("invite", room));
+  EXPECT_FALSE(second.Has("leave", room));
+  world_.Join(room, kBob);
+  EXPECT_THAT(world_.Sync(kBob, second.next()).Timeline("join", room),
+              Contains("unseen"));
 }
 
 TEST_F(SyncTest, LeavingAndComingBackBetweenTwoSyncsHidesThePrivatePart) {
