@@ -42,7 +42,9 @@ FILES = {
     "src/event/power_level.h": "",
     "src/auth/auth.cc": '#include "event/power_level.h"\n',
     "src/room/room.cc": '// #include "matrixcore/service/service.h"\n',
-    "src/room/room_test.cc": '#include "matrixcore/testing/kit.h"\n'
+    "src/room/test_room.h": '#include "matrixcore/backends/sqlite.h"\n',
+    "src/room/room_test.cc": '#include "room/test_room.h"\n'
+                             '#include "matrixcore/testing/kit.h"\n'
                              '#include "matrixcore/backends/sqlite.h"\nTEST(Room, Is) {}\n',
     "backends/memory/memory.cc": "#include <memory>\n",
     "tests/vectors/vectors.h": "",
@@ -72,8 +74,10 @@ class LayersTest(unittest.TestCase):
                     "hdrs": [f[len("include/"):] for f in files
                              if f.startswith(prefix) and f not in unlisted],
                     "srcs": [f[len(directory) + 1:] for f in files
-                             if f.startswith(directory + "/") and f not in unlisted],
-                    "tests": [],
+                             if f.startswith(directory + "/") and f.endswith(".cc")
+                             and not f.endswith("_test.cc") and f not in unlisted],
+                    "tests": [f[len(directory) + 1:] for f in files
+                              if f.startswith(directory + "/") and f.endswith("_test.cc")],
                 }
             for name, text in files.items():
                 path = Path(root, name)
@@ -189,6 +193,11 @@ class LayersTest(unittest.TestCase):
     def test_test_kit_only_in_tests(self):
         found = self.check({"src/room/room.cc": '#include "matrixcore/testing/kit.h"\n'})
         self.assert_one(found, "src/room/room.cc:1:", "testing is not below room")
+
+    def test_header_of_tests_that_sources_include(self):
+        found = self.check({"src/room/room.cc": '#include "room/rows.h"\n',
+                            "src/room/rows.h": '#include "room/test_room.h"\n'})
+        self.assert_one(found, "src/room/test_room.h:1:", "backend_sqlite is not below room")
 
     def test_path_through_the_parent(self):
         found = self.check({"examples/homeserver/main.cc": '#include "../../src/json/tape.h"\n'})

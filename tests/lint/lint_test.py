@@ -48,6 +48,7 @@ PERMITTED_CPP = [
     '"/_matrix/client/v3/root/home"',
     "https://spec.matrix.org/home/page",
     "executor.sleep_queue();",
+    "SeededRandom random(7); Fixture(clock());",
     "#if 01",
     "kMastodon, ATODOB",
 ]
