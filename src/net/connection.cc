@@ -38,15 +38,13 @@ bool AsksToClose(const HttpResponse& response) {
 }  // namespace
 
 Connection::Connection(std::shared_ptr<Loop> loop, Socket socket,
-                       const IpAddress& address, bool from_proxy,
-                       std::unique_ptr<TlsStream> tls)
+                       const Peer& peer, std::unique_ptr<TlsStream> tls)
     : loop_(std::move(loop)),
       socket_(std::move(socket)),
       tls_(std::move(tls)),
-      address_(address),
-      address_text_(address.ToString()),
+      peer_(peer),
+      address_text_(peer.address.ToString()),
       state_(tls_ ? State::kHandshake : State::kIdle),
-      from_proxy_(from_proxy),
       over_tls_(tls_ != nullptr) {}
 
 Connection::~Connection() = default;
@@ -192,7 +190,7 @@ void Connection::Close() {
   SetState(State::kClosed);
   loop_->Remove(entry_, timed_);
   timed_ = false;
-  shared.admission.Leave(address_, from_proxy_);
+  shared.admission.Leave(peer_.address, peer_.exempt);
   shared.metrics.connections.Add(-1);
   shared.body_bytes.fetch_sub(counted_body_, std::memory_order_relaxed);
   counted_body_ = 0;
@@ -448,7 +446,7 @@ void Connection::Dispatch() {
 
   request.remote_address = address_text_;
   request.over_tls = over_tls_;
-  if (from_proxy_) {
+  if (peer_.trusted_proxy) {
     if (const auto client =
             ForwardedClient(request.headers, shared.trusted_proxies)) {
       request.remote_address = client->ToString();

@@ -40,9 +40,14 @@ class Connection final : public HttpPeer,
     kClosed,
   };
 
-  // The socket has been admitted and is left when the connection closes.
-  Connection(std::shared_ptr<Loop> loop, Socket socket,
-             const IpAddress& address, bool from_proxy,
+  struct Peer {
+    IpAddress address;
+    bool trusted_proxy = false;
+    bool exempt = false;  // As given to Admission.
+  };
+
+  // The peer has been admitted and leaves when the connection closes.
+  Connection(std::shared_ptr<Loop> loop, Socket socket, const Peer& peer,
              std::unique_ptr<TlsStream> tls);
   ~Connection() override;
 
@@ -111,12 +116,11 @@ class Connection final : public HttpPeer,
   const std::shared_ptr<Loop> loop_;
   Socket socket_;
   std::unique_ptr<TlsStream> tls_;
-  const IpAddress address_;
+  const Peer peer_;
   const std::string address_text_;
   Loop::Entry entry_;
 
   State state_ = State::kIdle;
-  const bool from_proxy_;
   const bool over_tls_;
   bool timed_ = false;
   bool reading_ = false;      // A wait for readability is pending.

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <deque>
+#include <set>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -26,8 +26,6 @@ namespace {
 
 // With nothing under way, only a wake-up ends the wait.
 constexpr int kIdlePollMs = 3'600'000;
-// Requests in line are checked this often for those whose time is up.
-constexpr int kQueuePollMs = 50;
 
 struct FreeX509 {
   void operator()(X509* certificate) const { X509_free(certificate); }
@@ -59,6 +57,13 @@ bool HasLineBreak(std::string_view text) {
   return text.find_first_of(kBreaks) != std::string_view::npos;
 }
 
+// The part of a URL that requests share connections by.
+std::string HostOf(std::string_view url) {
+  const size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) return "";
+  return std::string(url.substr(0, url.find_first_of("/?#", scheme + 3)));
+}
+
 class CurlClient;
 
 // One request on its way.  Owned by the client's thread.
@@ -67,6 +72,8 @@ struct Transfer {
   HttpClient::Outgoing request;
   HttpClient::Done done;
   MonotonicTime deadline;
+  uint64_t number = 0;
+  std::string host;  // "https://example.org:8448"
 
   CURL* easy = nullptr;
   curl_slist* fields = nullptr;
@@ -110,14 +117,28 @@ class CurlClient final : public HttpClient {
   const std::vector<Certificate>& certificates() const { return certificates_; }
 
  private:
+  // The requests to one host: libcurl 7.88 sometimes forgets a transfer that
+  // waits by its own limit of connections, so the lines are kept here.
+  struct Host {
+    size_t running = 0;
+    bool ready = false;            // It is in ready_.
+    std::deque<uint64_t> waiting;  // Numbers; expired ones are no longer known.
+  };
+
   void Run();
+  int PollMs();
   void TakeQueued();
+  void ExpireWaiting();
+  void MarkReady(const std::string& name, Host& host);
   void StartWaiting();
+  void StartNext(Host& host);
+  void StartOne(std::unique_ptr<Transfer> transfer, Host& host);
   Status Prepare(Transfer& transfer);
   Status PrepareFields(Transfer& transfer);
   void PrepareMethod(Transfer& transfer);
   void PrepareTls(Transfer& transfer);
   void Reap();
+  void FailAll();
   void Finish(std::unique_ptr<Transfer> transfer, Result<HttpResponse> result);
   Result<HttpResponse> Outcome(Transfer& transfer, CURLcode code);
 
@@ -131,7 +152,12 @@ class CurlClient final : public HttpClient {
 
   CURLM* multi_ = nullptr;
   std::thread thread_;
-  std::deque<std::unique_ptr<Transfer>> waiting_;
+  uint64_t last_number_ = 0;
+  std::unordered_map<uint64_t, std::unique_ptr<Transfer>> waiting_;
+  std::set<std::pair<MonotonicTime, uint64_t>> deadlines_;  // Of waiting_.
+  std::unordered_map<std::string, Host> hosts_;
+  // Hosts with something in line and room for it, served in turn.
+  std::deque<std::string> ready_;
   std::unordered_map<CURL*, std::unique_ptr<Transfer>> running_;
 
   Mutex mutex_;
@@ -208,8 +234,6 @@ bool CurlClient::Start() {
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return false;
   multi_ = curl_multi_init();
   if (multi_ == nullptr) return false;
-  curl_multi_setopt(multi_, CURLMOPT_MAX_HOST_CONNECTIONS,
-                    static_cast<long>(options_.max_connections_per_host));
   thread_ = std::thread([this] { Run(); });
   return true;
 }
@@ -250,16 +274,101 @@ void CurlClient::Run() {
       if (stopping_) break;
     }
     TakeQueued();
+    ExpireWaiting();
     StartWaiting();
     int running = 0;
     curl_multi_perform(multi_, &running);
     Reap();
-    if (waiting_.empty() || running_.size() >= options_.max_requests) {
-      curl_multi_poll(multi_, nullptr, 0,
-                      waiting_.empty() ? kIdlePollMs : kQueuePollMs, nullptr);
+    if (ready_.empty() || running_.size() >= options_.max_requests) {
+      curl_multi_poll(multi_, nullptr, 0, PollMs(), nullptr);
     }
   }
-  TakeQueued();
+  FailAll();
+}
+
+// Until the next request in line runs out of time; libcurl knows its own
+// transfers' times.
+int CurlClient::PollMs() {
+  if (deadlines_.empty()) return kIdlePollMs;
+  const Duration left = deadlines_.begin()->first - clock_.Monotonic();
+  return static_cast<int>(
+      std::clamp<int64_t>(left.count() / 1'000'000 + 1, 0, kIdlePollMs));
+}
+
+void CurlClient::TakeQueued() {
+  std::deque<std::unique_ptr<Transfer>> queued;
+  {
+    MutexLock lock(mutex_);
+    queued.swap(queued_);
+  }
+  for (std::unique_ptr<Transfer>& transfer : queued) {
+    transfer->number = ++last_number_;
+    transfer->host = HostOf(transfer->request.url);
+    Host& host = hosts_[transfer->host];
+    host.waiting.push_back(transfer->number);
+    MarkReady(transfer->host, host);
+    deadlines_.emplace(transfer->deadline, transfer->number);
+    waiting_.emplace(transfer->number, std::move(transfer));
+  }
+}
+
+void CurlClient::ExpireWaiting() {
+  const MonotonicTime now = clock_.Monotonic();
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    auto node = waiting_.extract(deadlines_.begin()->second);
+    deadlines_.erase(deadlines_.begin());
+    Finish(std::move(node.mapped()),
+           Status(StatusCode::kDeadlineExceeded, "timed out in line"));
+  }
+}
+
+// Puts a host in line if it can start something, forgets one that is done.
+void CurlClient::MarkReady(const std::string& name, Host& host) {
+  if (host.waiting.empty()) {
+    if (host.running == 0 && !host.ready) hosts_.erase(name);
+  } else if (!host.ready && host.running < options_.max_requests_per_host) {
+    host.ready = true;
+    ready_.push_back(name);
+  }
+}
+
+void CurlClient::StartWaiting() {
+  while (!ready_.empty() && running_.size() < options_.max_requests) {
+    const std::string name = std::move(ready_.front());
+    ready_.pop_front();
+    Host& host = hosts_[name];
+    host.ready = false;
+    StartNext(host);
+    MarkReady(name, host);
+  }
+}
+
+void CurlClient::StartNext(Host& host) {
+  while (!host.waiting.empty()) {
+    auto node = waiting_.extract(host.waiting.front());
+    host.waiting.pop_front();
+    if (node.empty()) continue;  // Its time had run out.
+    deadlines_.erase({node.mapped()->deadline, node.key()});
+    return StartOne(std::move(node.mapped()), host);
+  }
+}
+
+void CurlClient::StartOne(std::unique_ptr<Transfer> transfer, Host& host) {
+  Status prepared = Prepare(*transfer);
+  if (!prepared.ok()) {
+    return Finish(std::move(transfer), std::move(prepared));
+  }
+  CURL* easy = transfer->easy;
+  if (curl_multi_add_handle(multi_, easy) != CURLM_OK) {
+    return Finish(std::move(transfer),
+                  Status(StatusCode::kUnavailable, "libcurl is out of memory"));
+  }
+  ++host.running;
+  running_gauge_.Add(1);
+  running_.emplace(easy, std::move(transfer));
+}
+
+void CurlClient::FailAll() {
   const Status stopped(StatusCode::kUnavailable, "shutting down");
   while (!running_.empty()) {
     auto node = running_.extract(running_.begin());
@@ -267,51 +376,11 @@ void CurlClient::Run() {
     running_gauge_.Add(-1);
     Finish(std::move(node.mapped()), stopped);
   }
-  // A callback may have sent more.
-  for (;;) {
-    TakeQueued();
-    if (waiting_.empty()) break;
-    auto transfer = std::move(waiting_.front());
-    waiting_.pop_front();
-    Finish(std::move(transfer), stopped);
+  // A callback may send more.
+  for (TakeQueued(); !waiting_.empty(); TakeQueued()) {
+    auto node = waiting_.extract(waiting_.begin());
+    Finish(std::move(node.mapped()), stopped);
   }
-}
-
-void CurlClient::TakeQueued() {
-  MutexLock lock(mutex_);
-  std::move(queued_.begin(), queued_.end(), std::back_inserter(waiting_));
-  queued_.clear();
-}
-
-void CurlClient::StartWaiting() {
-  const MonotonicTime now = clock_.Monotonic();
-  std::deque<std::unique_ptr<Transfer>> still;
-  for (std::unique_ptr<Transfer>& next : std::exchange(waiting_, {})) {
-    std::unique_ptr<Transfer> transfer = std::move(next);
-    if (transfer->deadline <= now) {
-      Finish(std::move(transfer),
-             Status(StatusCode::kDeadlineExceeded, "timed out in line"));
-      continue;
-    }
-    if (running_.size() >= options_.max_requests) {
-      still.push_back(std::move(transfer));
-      continue;
-    }
-    Status prepared = Prepare(*transfer);
-    if (!prepared.ok()) {
-      Finish(std::move(transfer), std::move(prepared));
-      continue;
-    }
-    CURL* easy = transfer->easy;
-    if (curl_multi_add_handle(multi_, easy) != CURLM_OK) {
-      Finish(std::move(transfer),
-             Status(StatusCode::kUnavailable, "libcurl is out of memory"));
-      continue;
-    }
-    running_gauge_.Add(1);
-    running_.emplace(easy, std::move(transfer));
-  }
-  waiting_ = std::move(still);
 }
 
 Status CurlClient::Prepare(Transfer& transfer) {
@@ -424,6 +493,9 @@ void CurlClient::Reap() {
     auto node = running_.extract(message->easy_handle);
     curl_multi_remove_handle(multi_, node.key());
     running_gauge_.Add(-1);
+    const auto host = hosts_.find(node.mapped()->host);
+    --host->second.running;
+    MarkReady(node.mapped()->host, host->second);
     Result<HttpResponse> outcome = Outcome(*node.mapped(), code);
     Finish(std::move(node.mapped()), std::move(outcome));
   }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <list>
 #include <vector>
 
 #include "matrixcore/net/http_server.h"
@@ -59,7 +60,14 @@ class CurlClientTest : public ::testing::Test {
     return Ask({.url = Url(path)});
   }
 
+  // Handlers outlive the server.
+  FunctionHandler& Keep(FunctionHandler::Function function) {
+    return functions_.emplace_back(std::move(function));
+  }
+
   ServerWorld world_;
+  ParkingHandler parking_;
+  std::list<FunctionHandler> functions_;
   TestCertificate certificate_{"curl"};
   // Answers "METHOD target [content-type] [content-length] body".
   FunctionHandler echo_{[](HttpRequest request, Responder respond) {
@@ -107,7 +115,7 @@ TEST_F(CurlClientTest, GivesAllHeaderFieldsOfTheAnswer) {
 }
 
 TEST_F(CurlClientTest, TakesEveryHttpStatusForASuccess) {
-  FunctionHandler handler(
+  FunctionHandler& handler = Keep(
       [](HttpRequest, Responder respond) { respond(TextResponse("no", 502)); });
   StartServer(handler);
   StartClient(AllowLoopback());
@@ -162,14 +170,15 @@ TEST_F(CurlClientTest, RefusesInternalAddresses) {
 }
 
 TEST_F(CurlClientTest, RefusesInternalAddressesAfterARedirect) {
-  FunctionHandler handler([this](HttpRequest request, Responder respond) {
-    HttpResponse response = TextResponse("found", 302);
-    response.headers.Add("Location", request.target == "/inside"
-                                         ? "http://127.0.0.2:1/secret"
-                                         : Url("/end"));
-    if (request.target == "/end") response = TextResponse("the end");
-    respond(std::move(response));
-  });
+  FunctionHandler& handler =
+      Keep([this](HttpRequest request, Responder respond) {
+        HttpResponse response = TextResponse("found", 302);
+        response.headers.Add("Location", request.target == "/inside"
+                                             ? "http://127.0.0.2:1/secret"
+                                             : Url("/end"));
+        if (request.target == "/end") response = TextResponse("the end");
+        respond(std::move(response));
+      });
   StartServer(handler);
   CurlClientOptions options;
   options.filter.allowed = {*IpRange::Parse("127.0.0.1")};
@@ -183,7 +192,7 @@ TEST_F(CurlClientTest, RefusesInternalAddressesAfterARedirect) {
 }
 
 TEST_F(CurlClientTest, EndsARedirectLoop) {
-  FunctionHandler handler([](HttpRequest, Responder respond) {
+  FunctionHandler& handler = Keep([](HttpRequest, Responder respond) {
     HttpResponse response = TextResponse("", 302);
     response.headers.Add("Location", "/again");
     respond(std::move(response));
@@ -196,7 +205,7 @@ TEST_F(CurlClientTest, EndsARedirectLoop) {
 }
 
 TEST_F(CurlClientTest, EndsAtTheTimeout) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   StartServer(handler);
   StartClient(AllowLoopback());
   const auto response = Ask({.url = Url("/"), .timeout = milliseconds(30)});
@@ -204,7 +213,7 @@ TEST_F(CurlClientTest, EndsAtTheTimeout) {
 }
 
 TEST_F(CurlClientTest, EndsRequestsWhoseTimeIsUpInLine) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   StartServer(handler);
   CurlClientOptions options = AllowLoopback();
   options.max_requests = 1;
@@ -283,7 +292,7 @@ TEST_F(CurlClientTest, NamesABadCaFile) {
 }
 
 TEST_F(CurlClientTest, FailsWhatIsUnderWayWhenItIsDestroyed) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   StartServer(handler);
   StartClient(AllowLoopback());
   Status outcome;

@@ -48,6 +48,12 @@ Status CannotListen(const std::string& where, const error_code& error) {
                       hint.empty() ? "" : "; ", hint)};
 }
 
+bool IsLoopback(const IpAddress& address) {
+  const auto v4 = IpRange::Parse("127.0.0.0/8");
+  const auto v6 = IpRange::Parse("::1");
+  return v4->Contains(address) || v6->Contains(address);
+}
+
 bool IsShortage(const error_code& error) {
   switch (error.value()) {
     case EMFILE:
@@ -92,7 +98,8 @@ class Acceptance : public std::enable_shared_from_this<Acceptance> {
   Status Bind();
   void OnAccept(const error_code& error, Socket socket, size_t loop);
   void OnShortage(const error_code& error);
-  bool Admit(Socket& socket, const IpAddress& address, bool from_proxy);
+  void Welcome(Socket socket, const IpAddress& address, Loop& loop);
+  bool Admit(Socket& socket, const Connection::Peer& peer);
   void Reject(Socket& socket, int status, std::string_view message);
 
   std::vector<std::shared_ptr<Loop>>& loops_;
@@ -199,41 +206,40 @@ void Acceptance::OnAccept(const error_code& error, Socket socket, size_t loop) {
   if (IsShortage(error)) return OnShortage(error);
   if (!error) {
     error_code gone;
-    const Tcp::endpoint peer = socket.remote_endpoint(gone);
+    const Tcp::endpoint name = socket.remote_endpoint(gone);
     const std::optional<IpAddress> address =
-        gone ? std::nullopt : IpAddress::FromSockaddr(peer.data());
-    const bool from_proxy =
-        address && InRanges(*address, shared_->trusted_proxies);
-    if (address && Admit(socket, *address, from_proxy)) {
-      std::shared_ptr<const TlsContext> certificate;
-      {
-        MutexLock lock(mutex_);
-        certificate = certificate_;
-      }
-      std::unique_ptr<TlsStream> tls;
-      if (certificate) {
-        tls = certificate->NewServerStream(socket.native_handle());
-      }
-      if (certificate && !tls) {
-        shared_->admission.Leave(*address, from_proxy);
-      } else {
-        shared_->metrics.accepted.Add();
-        shared_->metrics.connections.Add(1);
-        auto connection =
-            std::make_shared<Connection>(loops_[loop], std::move(socket),
-                                         *address, from_proxy, std::move(tls));
-        asio::dispatch(
-            loops_[loop]->io(),
-            [connection = std::move(connection)] { connection->Start(); });
-      }
-    }
+        gone ? std::nullopt : IpAddress::FromSockaddr(name.data());
+    if (address) Welcome(std::move(socket), *address, *loops_[loop]);
   }
   Accept();
 }
 
-bool Acceptance::Admit(Socket& socket, const IpAddress& address,
-                       bool from_proxy) {
-  switch (shared_->admission.Enter(address, from_proxy)) {
+void Acceptance::Welcome(Socket socket, const IpAddress& address, Loop& loop) {
+  Connection::Peer peer{.address = address};
+  peer.trusted_proxy = InRanges(address, shared_->trusted_proxies);
+  peer.exempt =
+      peer.trusted_proxy || (!shared_->count_loopback && IsLoopback(address));
+  if (!Admit(socket, peer)) return;
+  std::unique_ptr<TlsStream> stream;
+  if (tls()) {
+    std::shared_ptr<const TlsContext> certificate;
+    {
+      MutexLock lock(mutex_);
+      certificate = certificate_;
+    }
+    stream = certificate->NewServerStream(socket.native_handle());
+    if (!stream) return shared_->admission.Leave(address, peer.exempt);
+  }
+  shared_->metrics.accepted.Add();
+  shared_->metrics.connections.Add(1);
+  auto connection = std::make_shared<Connection>(
+      loop.shared_from_this(), std::move(socket), peer, std::move(stream));
+  asio::dispatch(loop.io(),
+                 [connection = std::move(connection)] { connection->Start(); });
+}
+
+bool Acceptance::Admit(Socket& socket, const Connection::Peer& peer) {
+  switch (shared_->admission.Enter(peer.address, peer.exempt)) {
     case Admission::Verdict::kAdmitted:
       return true;
     case Admission::Verdict::kTooManyFromAddress:
@@ -248,7 +254,7 @@ bool Acceptance::Admit(Socket& socket, const IpAddress& address,
   for (const std::shared_ptr<Loop>& loop : loops_) {
     asio::dispatch(loop->io(), [loop] { loop->CloseIdle(kCloseForRoom); });
   }
-  if (shared_->admission.Enter(address, from_proxy) ==
+  if (shared_->admission.Enter(peer.address, peer.exempt) ==
       Admission::Verdict::kAdmitted) {
     return true;
   }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <list>
 #include <thread>
 #include <vector>
 
@@ -31,7 +32,14 @@ class HttpServerTest : public ::testing::Test {
   }
   uint16_t port() const { return server_->endpoints().at(0).port; }
 
+  // Handlers outlive the server.
+  FunctionHandler& Keep(FunctionHandler::Function function) {
+    return functions_.emplace_back(std::move(function));
+  }
+
   ServerWorld world_;
+  ParkingHandler parking_;
+  std::list<FunctionHandler> functions_;
   FunctionHandler echo_{Echo};
   std::unique_ptr<HttpServer> server_;
 };
@@ -40,7 +48,7 @@ class HttpServerTest : public ::testing::Test {
 // Messages
 
 TEST_F(HttpServerTest, HandsOverTheRequestAndSendsTheAnswer) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   Start(handler);
   SocketClient client(port());
   client.Send(
@@ -95,7 +103,7 @@ TEST_F(HttpServerTest, AnswersPipelinedRequestsInOrder) {
 }
 
 TEST_F(HttpServerTest, HandlesPipelinedRequestsOneAfterTheOther) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   Start(handler);
   SocketClient client(port());
   client.Send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\n");
@@ -111,7 +119,7 @@ TEST_F(HttpServerTest, HandlesPipelinedRequestsOneAfterTheOther) {
 }
 
 TEST_F(HttpServerTest, TakesNoMoreThanALittleInAdvance) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   Start(handler);
   SocketClient client(port());
   client.Send(kGet);
@@ -152,7 +160,7 @@ TEST_F(HttpServerTest, ClosesAfterAnHttp10Request) {
 }
 
 TEST_F(HttpServerTest, ClosesWhenTheClientOrTheHandlerWantsIt) {
-  FunctionHandler handler([](HttpRequest request, Responder respond) {
+  FunctionHandler& handler = Keep([](HttpRequest request, Responder respond) {
     HttpResponse response;
     if (request.target == "/bye") response.headers.Add("Connection", "close");
     respond(std::move(response));
@@ -204,7 +212,7 @@ TEST_F(HttpServerTest, CarriesLargeBodiesBothWays) {
 }
 
 TEST_F(HttpServerTest, TakesAnswersFromManyThreads) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   Start(handler, {.threads = 2});
   std::vector<std::unique_ptr<SocketClient>> clients;
   std::vector<ParkingHandler::Parked> parked;
@@ -229,7 +237,7 @@ TEST_F(HttpServerTest, TakesAnswersFromManyThreads) {
 }
 
 TEST_F(HttpServerTest, AnswersForAHandlerThatForgot) {
-  FunctionHandler handler([](HttpRequest, Responder) {});
+  FunctionHandler& handler = Keep([](HttpRequest, Responder) {});
   Start(handler);
   SocketClient client(port());
   EXPECT_EQ(client.Ask(kGet)->status, 500);
@@ -237,7 +245,7 @@ TEST_F(HttpServerTest, AnswersForAHandlerThatForgot) {
 }
 
 TEST_F(HttpServerTest, KeepsASaneRequestIdAndMakesOthers) {
-  FunctionHandler handler([](HttpRequest request, Responder respond) {
+  FunctionHandler& handler = Keep([](HttpRequest request, Responder respond) {
     respond(TextResponse(request.request_id));
   });
   Start(handler);
@@ -256,7 +264,7 @@ TEST_F(HttpServerTest, KeepsASaneRequestIdAndMakesOthers) {
 }
 
 TEST_F(HttpServerTest, BelievesForwardedAddressesOfTrustedProxiesOnly) {
-  FunctionHandler handler([](HttpRequest request, Responder respond) {
+  FunctionHandler& handler = Keep([](HttpRequest request, Responder respond) {
     respond(TextResponse(request.remote_address +
                          (request.over_tls ? " tls" : " plain")));
   });
@@ -363,7 +371,7 @@ TEST_F(HttpServerTest, ClosesIdleConnections) {
 }
 
 TEST_F(HttpServerTest, LetsARequestRunLongerThanEveryTimeout) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   Start(handler, {.limits = {.header_timeout = milliseconds(20),
                              .body_timeout = milliseconds(20),
                              .idle_timeout = milliseconds(20)}});
@@ -377,7 +385,7 @@ TEST_F(HttpServerTest, LetsARequestRunLongerThanEveryTimeout) {
 }
 
 TEST_F(HttpServerTest, EndsClientsThatDoNotReadTheirAnswer) {
-  FunctionHandler handler([](HttpRequest, Responder respond) {
+  FunctionHandler& handler = Keep([](HttpRequest, Responder respond) {
     respond(TextResponse(std::string(30u << 20, 'x')));
   });
   Start(handler, {.limits = {.body_timeout = milliseconds(40)}});
@@ -391,7 +399,8 @@ TEST_F(HttpServerTest, EndsClientsThatDoNotReadTheirAnswer) {
 }
 
 TEST_F(HttpServerTest, LimitsConnectionsOfOneAddress) {
-  Start(echo_, {.limits = {.max_connections_per_address = 2}});
+  Start(echo_,
+        {.limits = {.max_connections_per_address = 2}, .count_loopback = true});
   SocketClient one(port());
   auto two = std::make_unique<SocketClient>(port());
   EXPECT_EQ(one.Ask(kGet)->status, 200);
@@ -425,7 +434,7 @@ TEST_F(HttpServerTest, ClosesIdleConnectionsToMakeRoom) {
 }
 
 TEST_F(HttpServerTest, RefusesConnectionsWhenNoneIsIdle) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   Start(handler, {.limits = {.max_connections = 1}});
   SocketClient one(port());
   one.Send(kGet);
@@ -480,7 +489,7 @@ TEST_F(HttpServerTest, SurvivesHostileBytes) {
 // Clients that hang up
 
 TEST_F(HttpServerTest, TellsAParkedRequestThatItsClientHungUp) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   Start(handler);
   SocketClient client(port());
   client.Send(kGet);
@@ -499,7 +508,7 @@ TEST_F(HttpServerTest, TellsAParkedRequestThatItsClientHungUp) {
 }
 
 TEST_F(HttpServerTest, NoticesAReset) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   Start(handler);
   SocketClient client(port());
   client.Send(kGet);
@@ -512,7 +521,7 @@ TEST_F(HttpServerTest, NoticesAReset) {
 }
 
 TEST_F(HttpServerTest, StillAnswersAClientThatOnlyStoppedSending) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   Start(handler);
   SocketClient client(port());
   client.Send(kGet);
@@ -526,7 +535,7 @@ TEST_F(HttpServerTest, StillAnswersAClientThatOnlyStoppedSending) {
 }
 
 TEST_F(HttpServerTest, ForgetsTheCallbackOfAnAnsweredRequest) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   Start(handler);
   SocketClient client(port());
   client.Send(kGet);
@@ -548,7 +557,7 @@ TEST_F(HttpServerTest, ForgetsTheCallbackOfAnAnsweredRequest) {
 // Starting and stopping
 
 TEST_F(HttpServerTest, FinishesRunningRequestsWhenItStops) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   Start(handler);
   SocketClient idle(port());
   SocketClient busy(port());
@@ -567,7 +576,7 @@ TEST_F(HttpServerTest, FinishesRunningRequestsWhenItStops) {
 }
 
 TEST_F(HttpServerTest, StopsAtTheDeadlineWhateverRuns) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   Start(handler);
   SocketClient client(port());
   client.Send(kGet);

@@ -3,6 +3,7 @@
 #include <openssl/ssl.h>
 
 #include <cstdio>
+#include <list>
 #include <thread>
 
 #include "matrixcore/net/http_server.h"
@@ -94,7 +95,14 @@ class HttpServerTlsTest : public ::testing::Test {
   }
   uint16_t port() const { return server_->endpoints().at(0).port; }
 
+  // Handlers outlive the server.
+  FunctionHandler& Keep(FunctionHandler::Function function) {
+    return functions_.emplace_back(std::move(function));
+  }
+
   ServerWorld world_;
+  ParkingHandler parking_;
+  std::list<FunctionHandler> functions_;
   TestCertificate certificate_{"one"};
   FunctionHandler echo_{[](HttpRequest request, Responder respond) {
     respond(TextResponse((request.over_tls ? "tls " : "plain ") +
@@ -140,7 +148,7 @@ TEST_F(HttpServerTlsTest, CarriesLargeBodiesBothWays) {
 }
 
 TEST_F(HttpServerTlsTest, ParksAndNoticesHangUps) {
-  ParkingHandler handler;
+  ParkingHandler& handler = parking_;
   Start(handler);
   TlsClient stays(port());
   TlsClient leaves(port());

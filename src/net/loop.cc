@@ -86,6 +86,7 @@ ServerShared::ServerShared(const HttpServerOptions& options, HttpHandler& h,
                            Metrics& m)
     : limits(options.limits),
       trusted_proxies(options.trusted_proxies),
+      count_loopback(options.count_loopback),
       handler(h),
       clock(c),
       log(l),

@@ -55,6 +55,7 @@ struct ServerShared {
 
   const HttpLimits limits;
   const std::vector<IpRange> trusted_proxies;
+  const bool count_loopback;
   HttpHandler& handler;
   const Clock& clock;
   Logger& log;

@@ -28,7 +28,7 @@ struct CurlClientOptions {
   Duration connect_timeout = seconds(10);
   // Requests under way at once; more wait in line, within their timeouts.
   size_t max_requests = 256;
-  size_t max_connections_per_host = 8;
+  size_t max_requests_per_host = 8;
   std::string user_agent = "matrixcore";
 };
 

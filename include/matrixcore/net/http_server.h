@@ -59,8 +59,11 @@ struct HttpServerOptions {
   HttpLimits limits = {};
   // Event loops; each connection stays with one.
   size_t threads = 1;
-  // Peers whose X-Forwarded-For and X-Forwarded-Proto are believed; the limit
-  // of connections for each address does not count them.
+  // Whether max_connections_per_address holds for this machine too: by default
+  // it does not, since what comes from there may speak for many clients.
+  bool count_loopback = false;
+  // Peers whose X-Forwarded-For and X-Forwarded-Proto are believed; they are
+  // not counted either.
   std::vector<IpRange> trusted_proxies = {};
 };
 
