@@ -22,7 +22,7 @@ void SendMessage(std::unique_ptr<Call> call, ReplySender send) {
   message.room_id = call->path[0];
   message.type = call->path[1];
   message.txn_id = call->path[2];
-  message.content = std::move(call->request.body);
+  message.content = call->root().raw();
   call->services.messages.Send(*call->session, std::move(message),
                                AnswerWithEventId(std::move(send)));
 }
@@ -33,7 +33,7 @@ void SetState(std::unique_ptr<Call> call, ReplySender send) {
   state.room_id = call->path[0];
   state.type = call->path[1];
   if (call->path.size() > 2) state.state_key = call->path[2];
-  state.content = std::move(call->request.body);
+  state.content = call->root().raw();
   call->services.messages.SetState(*call->session, std::move(state),
                                    AnswerWithEventId(std::move(send)));
 }

@@ -109,6 +109,7 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
   void FailAll(const ActorPtr& actor, const Status& status);
   void Create(CreateRoomRequest request);
   void End();
+  void GiveOwnTime(CreateRoomRequest& request);
   void MaybePrune();
   void Prune(int64_t before_ms);
 
@@ -126,6 +127,7 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
   size_t active MC_GUARDED_BY(mutex) = 0;  // Requests without an answer.
   bool closing MC_GUARDED_BY(mutex) = false;
   std::atomic<int64_t> next_prune_ms{0};
+  std::atomic<int64_t> last_create_ms{0};
 };
 
 // --- Queueing ---
@@ -210,7 +212,7 @@ Status RoomWriter::Rep::Prepare(Actor& actor) {
   RoomReader reader(*snapshot, deps.caches);
   MC_ASSIGN_OR_RETURN(std::optional<RoomHead> head, reader.Head(actor.room_id));
   if (!head) {
-    return Status(StatusCode::kNotFound, "M_NOT_FOUND",
+    return Status(StatusCode::kNotFound,
                   fmt::format("There is no room {} here.", actor.room_id));
   }
   const RoomNid nid = head->nid;
@@ -446,12 +448,25 @@ void RoomWriter::Rep::Prune(int64_t before_ms) {
 
 // --- Making rooms ---
 
+// Two create events that were equal to the millisecond would be one event, and from
+// version 12 on one room.
+void RoomWriter::Rep::GiveOwnTime(CreateRoomRequest& request) {
+  if (request.drafts.empty() || request.drafts[0].origin_server_ts) return;
+  int64_t last = last_create_ms.load();
+  int64_t ts = 0;
+  do {
+    ts = std::max(deps.clock.Now().ms, last + 1);
+  } while (!last_create_ms.compare_exchange_weak(last, ts));
+  request.drafts[0].origin_server_ts = Timestamp{ts};
+}
+
 void RoomWriter::Rep::Create(CreateRoomRequest request) {
   {
     MutexLock lock(mutex);
     if (!closing) ++active;
     else return request.done(ShuttingDown(), {});
   }
+  GiveOwnTime(request);
   auto room = std::make_shared<LoadedRoom>();
   RoomWork work(Env(), *room);
   Result<RoomWork::Outcome> outcome = work.ProcessCreate(request);

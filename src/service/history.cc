@@ -189,7 +189,7 @@ Result<std::string> HistoryService::Messages(const Session& session,
   out.Field("start", Token(start));
   if (query.filter.lazy_load_members && !page.events.empty()) {
     MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> members,
-                        SendersOf(reader, view.room, page.events.back().after,
+                        SendersOf(reader, view.room, page.events.front().after,
                                   page.events));
     out.Key("state");
     MC_RETURN_IF_ERROR(events.WriteArray(out, view.room, members, {}));

@@ -24,9 +24,12 @@ inline Status NotFoundError(std::string message) {
   return Status(StatusCode::kNotFound, "M_NOT_FOUND", std::move(message));
 }
 
-// Whether a room exists is nobody's business who is not in it.
+// Whether a room exists is nobody's business who is not in it: the RoomWriter's
+// kNotFound for a room, which has no errcode, becomes M_FORBIDDEN.
 inline Status HideUnknownRoom(Status status) {
-  if (status.code() != StatusCode::kNotFound) return status;
+  if (status.code() != StatusCode::kNotFound || !status.errcode().empty()) {
+    return status;
+  }
   return ForbiddenError("You are not in this room.");
 }
 

@@ -91,7 +91,7 @@ struct RoomRequest {
   std::function<Result<RoomChange>(const RoomView& room)> prepare;
   // Called once.  The events in the order of the drafts; a repeated transaction
   // gives the events of the first time (only their id is certain to be known).
-  // Errors: kNotFound M_NOT_FOUND (no such room), kPermissionDenied M_FORBIDDEN
+  // Errors: kNotFound without an errcode (no such room), kPermissionDenied M_FORBIDDEN
   // (auth rules; the message names the rule), what prepare or BuildEvent said,
   // kResourceExhausted (queue full), kUnavailable.
   struct Answer {
