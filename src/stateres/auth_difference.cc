@@ -4,96 +4,102 @@
 
 namespace matrixcore {
 
+namespace {
+
+constexpr uint8_t kAll = 0xFF;
+constexpr uint32_t kGroup = 8;
+
+// The bits of a state among `count`; the first stands for the missing ones too.
+uint8_t BitsOf(uint32_t state, uint32_t count) {
+  const uint32_t missing = state == 0 ? (0xFFu << count) & 0xFFu : 0;
+  return static_cast<uint8_t>((1u << state) | missing);
+}
+
+bool IsPartial(uint8_t states) { return states != 0 && states != kAll; }
+
+}  // namespace
+
+void AuthDifference::SetUnconflicted(EventIdx event, bool unconflicted) {
+  holders_[event] = unconflicted ? kAll : 0;
+}
+
+void AuthDifference::Resize(size_t events) {
+  holders_.resize(events, 0);
+  reached_.resize(events, 0);
+}
+
 void AuthDifference::Find(const GraphColumns& columns, uint32_t states,
-                          const EventIdx* unconflicted,
                           std::span<const Conflicted> conflicted,
                           std::vector<EventIdx>* out) {
-  if (reached_.size() < columns.size()) {
-    reached_.resize(columns.size(), 0);
-    holders_.resize(columns.size(), 0);
-  }
-  if (states <= 64) {
-    const uint64_t full =
-        states == 64 ? ~uint64_t{0} : (uint64_t{1} << states) - 1;
-    Sweep(columns, full, unconflicted, conflicted, out);
+  if (states <= kGroup) {
+    Sweep(columns, states, conflicted, out);
   } else {
-    SweepGroups(columns, states, unconflicted, conflicted, out);
+    SweepGroups(columns, states, conflicted, out);
   }
 }
 
-void AuthDifference::Sweep(const GraphColumns& columns, uint64_t full,
-                           const EventIdx* unconflicted,
+void AuthDifference::Sweep(const GraphColumns& columns, uint32_t states,
                            std::span<const Conflicted> conflicted,
                            std::vector<EventIdx>* out) {
-  size_t holders_left = 0;
+  uint8_t* const holders = holders_.data();
+  uint8_t* const reached = reached_.data();
+  const uint32_t* const auth_begin = columns.auth_begin.data();
+  const EventIdx* const auth = columns.auth.data();
+  const EventIdx count = columns.size();
+  EventIdx last_holder = count;  // The lowest conflicted event.
   for (const Conflicted& c : conflicted) {
-    holders_left += holders_[c.event] == 0 ? 1 : 0;
-    holders_[c.event] |= uint64_t{1} << c.state;
+    holders[c.event] =
+        static_cast<uint8_t>(holders[c.event] | BitsOf(c.state, states));
+    last_holder = std::min(last_holder, c.event);
   }
-  const auto is_partial = [full](uint64_t mask) {
-    return mask != 0 && mask != full;
-  };
   size_t pending = 0;  // Events below that only some states reach.
-  EventIdx lowest = columns.size();
-  EventIdx event = columns.size();
-  while (event > 0 && (holders_left > 0 || pending > 0)) {
+  EventIdx event = count;
+  while (event > last_holder || pending > 0) {
     --event;
-    const uint64_t reached = reached_[event];
-    if (is_partial(reached)) {
+    const uint8_t in_chains = reached[event];
+    if (IsPartial(in_chains)) {
       out->push_back(event);
       --pending;
     }
-    const KeyIdx key = columns.key[event];
-    uint64_t send = reached | holders_[event];
-    if (holders_[event] != 0) {
-      --holders_left;
-    } else if (key != kNoIndex && unconflicted[key] == event) {
-      send = full;
-    }
+    const auto send = static_cast<uint8_t>(in_chains | holders[event]);
     if (send == 0) continue;
-    for (const EventIdx target : columns.AuthOf(event)) {
-      const uint64_t before = reached_[target];
-      const uint64_t after = before | send;
+    const uint32_t end = auth_begin[event + 1];
+    for (uint32_t i = auth_begin[event]; i < end; ++i) {
+      const uint8_t before = reached[auth[i]];
+      if (before == kAll) continue;
+      const auto after = static_cast<uint8_t>(before | send);
       if (after == before) continue;
-      reached_[target] = after;
-      pending += is_partial(after) ? 1 : 0;
-      pending -= is_partial(before) ? 1 : 0;
-      lowest = std::min(lowest, target);
+      reached[auth[i]] = after;
+      pending += (after != kAll ? 1 : 0);
+      pending -= (before != 0 ? 1 : 0);
     }
   }
-  lowest = std::min(lowest, event);
-  std::fill(reached_.begin() + lowest, reached_.begin() + columns.size(), 0);
-  for (const Conflicted& c : conflicted) holders_[c.event] = 0;
+  std::fill(reached_.begin(), reached_.end(), uint8_t{0});
+  for (const Conflicted& c : conflicted) holders[c.event] = 0;
 }
 
 void AuthDifference::SweepGroups(const GraphColumns& columns, uint32_t states,
-                                 const EventIdx* unconflicted,
                                  std::span<const Conflicted> conflicted,
                                  std::vector<EventIdx>* out) {
   std::vector<uint8_t> in_some(columns.size(), 0);
   std::vector<uint8_t> in_all(columns.size(), 1);
-  for (uint32_t first = 0; first < states; first += 64) {
-    const uint32_t count = std::min<uint32_t>(64, states - first);
-    const uint64_t full =
-        count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
+  for (uint32_t first = 0; first < states; first += kGroup) {
+    const uint32_t count = std::min(kGroup, states - first);
     for (const Conflicted& c : conflicted) {
-      if (c.state >= first && c.state - first < count) {
-        holders_[c.event] |= uint64_t{1} << (c.state - first);
-      }
+      if (c.state < first || c.state - first >= count) continue;
+      holders_[c.event] = static_cast<uint8_t>(holders_[c.event] |
+                                               BitsOf(c.state - first, count));
     }
     for (EventIdx event = columns.size(); event-- > 0;) {
-      const KeyIdx key = columns.key[event];
-      const bool everywhere = key != kNoIndex && unconflicted[key] == event;
-      const uint64_t send =
-          everywhere ? full : reached_[event] | holders_[event];
       if (reached_[event] != 0) in_some[event] = 1;
-      if (reached_[event] != full) in_all[event] = 0;
+      if (reached_[event] != kAll) in_all[event] = 0;
+      const auto send = static_cast<uint8_t>(reached_[event] | holders_[event]);
       if (send == 0) continue;
       for (const EventIdx target : columns.AuthOf(event)) {
-        reached_[target] |= send;
+        reached_[target] = static_cast<uint8_t>(reached_[target] | send);
       }
     }
-    std::fill(reached_.begin(), reached_.begin() + columns.size(), 0);
+    std::fill(reached_.begin(), reached_.end(), uint8_t{0});
     for (const Conflicted& c : conflicted) holders_[c.event] = 0;
   }
   for (EventIdx event = columns.size(); event-- > 0;) {

@@ -23,26 +23,32 @@ struct Conflicted {
 // between calls.
 class AuthDifference {
  public:
-  // `unconflicted` is indexed by KeyIdx: the events that all states have.
-  // `conflicted` lists the others, in any order.  Appends to *out, descending.
+  // Says that all states have the event, or do not; holds for the calls to
+  // come. `events` is how many the graph has.
+  void SetUnconflicted(EventIdx event, bool unconflicted);
+  void Resize(size_t events);
+
+  // `conflicted` lists the events that some states have, in any order.  Appends
+  // to *out, descending.
   void Find(const GraphColumns& columns, uint32_t states,
-            const EventIdx* unconflicted,
             std::span<const Conflicted> conflicted, std::vector<EventIdx>* out);
 
  private:
-  // Up to 64 states.  Both arrays are zero between calls.
-  void Sweep(const GraphColumns& columns, uint64_t full,
-             const EventIdx* unconflicted,
+  // Up to 8 states; the bits of states that are not there follow the first's,
+  // so that "all" is always 0xFF.
+  void Sweep(const GraphColumns& columns, uint32_t states,
              std::span<const Conflicted> conflicted,
              std::vector<EventIdx>* out);
-  // More: 64 at a time, without an early end.
+  // More: 8 at a time, without an early end.
   void SweepGroups(const GraphColumns& columns, uint32_t states,
-                   const EventIdx* unconflicted,
                    std::span<const Conflicted> conflicted,
                    std::vector<EventIdx>* out);
 
-  std::vector<uint64_t> reached_;  // Which states' chains have the event.
-  std::vector<uint64_t> holders_;  // Which states have the conflicted event.
+  // By event: the states that have it, as bits; kAll for unconflicted ones.
+  // Conflicted events are 0 between calls.
+  std::vector<uint8_t> holders_;
+  // By event: the states whose auth chains have it; 0 between calls.
+  std::vector<uint8_t> reached_;
 };
 
 // The events on paths of auth events between conflicted events, these included

@@ -146,12 +146,6 @@ struct RoomGraph::Columns {
   // kNoIndex.
   int64_t UserLevel(EventIdx create_event, EventIdx power_event,
                     uint32_t user) const;
-
-  // Whether a sorts before b: event ids as texts.
-  bool IdLess(EventIdx a, EventIdx b) const {
-    return id_prefix[a] != id_prefix[b] ? id_prefix[a] < id_prefix[b]
-                                        : ids[a] < ids[b];
-  }
 };
 
 // Lets the files of stateres reach the columns.

@@ -35,6 +35,15 @@ bool ForEachPair(const GraphColumns& c, uint32_t a, uint32_t a_end, uint32_t b,
 
 }  // namespace
 
+EventIdx GraphContext::PickAnywhere(KeyIdx key) const {
+  const EventIdx event = Accepted(state_[key]);
+  if (event != kNoIndex || !falls_back_) return event;
+  for (const EventIdx own : c_.AuthOf(event_)) {
+    if (c_.key[own] == key) return Accepted(own);
+  }
+  return kNoIndex;
+}
+
 Rule GraphContext::CheckPowerLevels(int64_t sender_level) const {
   if (facts_.verdict != Rule::kAllowed) return facts_.verdict;
   const PowerTable& fresh = c_.power[c_.detail[event_]];
@@ -47,8 +56,7 @@ Rule GraphContext::CheckPowerLevels(int64_t sender_level) const {
   }
   // With a state key of its own, an event replaces only its own kind.
   const KeyIdx key = c_.key[event_];
-  const EventIdx previous =
-      key == c_.power_key ? Levels() : Accepted(state_[key]);
+  const EventIdx previous = key == c_.power_key ? Levels() : PickAnywhere(key);
   if (previous == kNoIndex) return Rule::kAllowed;
   const PowerTable& old = c_.power[c_.detail[previous]];
   for (size_t i = 0; i < auth_rules::kScalars; ++i) {

@@ -128,6 +128,8 @@ class GraphContext {
     if (event != kNoIndex || !falls_back_) return event;
     return Accepted(c_.InSlot(event_, slot));
   }
+  // The same for a key that has no slot.
+  EventIdx PickAnywhere(KeyIdx key) const;
   Membership MembershipOf(EventIdx event) const {
     return event == kNoIndex ? Membership::kNone : c_.facts[event].membership;
   }

@@ -51,9 +51,17 @@ void StateResolver::Impl::Prepare(std::span<const StateMap> states) {
   in_set_.resize(c_.size(), 0);
   local_.resize(c_.size(), 0);
   position_.resize(c_.size(), kUnknownPosition);
-  StateMap::Diff(
-      base_map_, states[0],
-      [this](KeyIdx key, EventIdx, EventIdx event) { base_[key] = event; });
+  auth_difference_.Resize(c_.size());
+  StateMap::Diff(base_map_, states[0],
+                 [this](KeyIdx key, EventIdx before, EventIdx event) {
+                   base_[key] = event;
+                   if (before != kNoIndex) {
+                     auth_difference_.SetUnconflicted(before, false);
+                   }
+                   if (event != kNoIndex) {
+                     auth_difference_.SetUnconflicted(event, true);
+                   }
+                 });
   base_map_ = states[0];
   state_ = c_.rules.state_resolution == StateResolution::kV2_1 ? empty_.data()
                                                                : base_.data();
@@ -88,16 +96,11 @@ void StateResolver::Impl::FindConflicts(std::span<const StateMap> states) {
   for (const EventIdx event : conflicted_) marks_[event] = 0;
   std::sort(conflicted_.begin(), conflicted_.end());
   for (const KeyIdx key : conflicted_keys_) {
-    changes_.push_back({key, base_[key]});
+    const EventIdx before = base_[key];
+    changes_.push_back({key, before});
     base_[key] = kNoIndex;
+    if (before != kNoIndex) auth_difference_.SetUnconflicted(before, false);
   }
-}
-
-bool StateResolver::Impl::Before(const Candidate& a, const Candidate& b) const {
-  if (a.rank != b.rank) return a.rank < b.rank;
-  if (a.ts != b.ts) return a.ts < b.ts;
-  if (a.id_prefix != b.id_prefix) return a.id_prefix < b.id_prefix;
-  return c_.ids[a.event] < c_.ids[b.event];
 }
 
 void StateResolver::Impl::ResolveV2(std::span<const StateMap> states) {
@@ -116,7 +119,7 @@ void StateResolver::Impl::CollectFullConflictedSet(uint32_t states) {
     full_set_.push_back(event);
   };
   std::vector<EventIdx> found;
-  auth_difference_.Find(c_, states, base_.data(), holders_, &found);
+  auth_difference_.Find(c_, states, holders_, &found);
   for (const EventIdx event : conflicted_) add(event);
   for (const EventIdx event : found) add(event);
   if (explanation_ != nullptr) explanation_->auth_difference = found;
@@ -298,8 +301,12 @@ StateMap StateResolver::Impl::Finish(std::span<const StateMap> states) {
     state_[changes_[i].key] = changes_[i].before;
   }
   for (size_t i = 0; i < conflicted_keys_.size(); ++i) {
-    base_[changes_[i].key] = changes_[i].before;
-    key_conflicted_[changes_[i].key] = 0;
+    const Change& change = changes_[i];
+    base_[change.key] = change.before;
+    key_conflicted_[change.key] = 0;
+    if (change.before != kNoIndex) {
+      auth_difference_.SetUnconflicted(change.before, true);
+    }
   }
   return result;
 }

@@ -31,7 +31,12 @@ class StateResolver::Impl {
 
   void Prepare(std::span<const StateMap> states);
   void FindConflicts(std::span<const StateMap> states);
-  bool Before(const Candidate& a, const Candidate& b) const;
+  bool Before(const Candidate& a, const Candidate& b) const {
+    if (a.rank != b.rank) return a.rank < b.rank;
+    if (a.ts != b.ts) return a.ts < b.ts;
+    if (a.id_prefix != b.id_prefix) return a.id_prefix < b.id_prefix;
+    return c_.ids[a.event] < c_.ids[b.event];
+  }
 
   // v2 and v2.1.
   void ResolveV2(std::span<const StateMap> states);

@@ -232,7 +232,8 @@ class Interner {
     }
   }
 
-  // The sender's level by the event's own auth events.
+  // The sender's level by the event's own auth events; a malformed one reads as
+  // if it were absent.
   int64_t SortLevel() const {
     const auto in_slot = [this](Slot slot) {
       const uint8_t i = facts_.slots[static_cast<size_t>(slot)];
@@ -240,10 +241,14 @@ class Interner {
     };
     const EventIdx create =
         c_.rules.create_in_auth_events ? in_slot(Slot::kCreate) : c_.create;
+    const EventIdx levels = in_slot(Slot::kPowerLevels);
     const int64_t level = c_.UserLevel(create == index_ ? kNoIndex : create,
-                                       in_slot(Slot::kPowerLevels),
-                                       c_.keys[sender_key_].state_key);
-    return level == auth_rules::kBadLevel ? 0 : level;
+                                       levels, c_.keys[sender_key_].state_key);
+    if (level != auth_rules::kBadLevel) return level;
+    const int64_t fallback = c_.power[c_.detail[levels]].scalars[0];
+    return fallback == kAbsentLevel || fallback == auth_rules::kBadLevel
+               ? 0
+               : fallback;
   }
 
   void Store() {
