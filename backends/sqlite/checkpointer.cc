@@ -10,7 +10,7 @@ namespace {
 
 // Writers wait for readers from this multiple of the limit on ...
 constexpr int kHardFactor = 8;
-// ... so long each time that the log has grown by another limit.
+// ... so long.
 constexpr Duration kWaitForReaders = milliseconds(100);
 
 }  // namespace
@@ -24,6 +24,7 @@ Checkpointer::Checkpointer(Connection& writer,
       page.ok() && *page > 0 ? static_cast<size_t>(*page) : 4096;
   limit_pages_ = static_cast<int>(
       std::clamp<size_t>(limit_bytes / page_bytes, 16, 1 << 24));
+  wait_pages_ = kHardFactor * limit_pages_;
   sqlite3_wal_hook(
       writer_.handle(),
       [](void* self, sqlite3*, const char*, int pages) {
@@ -49,8 +50,11 @@ void Checkpointer::Close() {
 }
 
 void Checkpointer::AfterCommit() {
-  // The log has started again.
-  if (log_pages_ < requested_pages_) requested_pages_ = 0;
+  if (log_pages_ < requested_pages_) {
+    // The log has started again.
+    requested_pages_ = 0;
+    wait_pages_ = kHardFactor * limit_pages_;
+  }
   if (log_pages_ < limit_pages_) return;
   {
     MutexLock lock(mutex_);
@@ -66,13 +70,16 @@ void Checkpointer::AfterCommit() {
     }
     state_ = State::kIdle;
   }
-  const bool wait = log_pages_ >= kHardFactor * limit_pages_;
+  const bool wait = log_pages_ >= wait_pages_;
   if (wait) writer_.SetBusyTimeout(kWaitForReaders);
   const int code = sqlite3_wal_checkpoint_v2(
       writer_.handle(), nullptr,
       wait ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, nullptr,
       nullptr);
-  if (wait) writer_.RestoreBusyTimeout();
+  if (wait) {
+    writer_.RestoreBusyTimeout();
+    if ((code & 0xff) == SQLITE_BUSY) wait_pages_ = log_pages_ + log_pages_ / 2;
+  }
   NoteFailure(writer_, code);
 }
 

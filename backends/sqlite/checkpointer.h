@@ -17,8 +17,9 @@ namespace matrixcore::sqlite {
 // A pass of the background thread copies most of the log while the writer goes
 // on appending.  When the pass is over, the writer copies the little that was
 // appended meanwhile; then all of the log is in the file, and SQLite starts it
-// again from its beginning.  A long read may prevent that: at eight times the
-// limit the writer waits (a moment at most each time) for readers to move on.
+// again from its beginning.  Reads that overlap all the time may prevent that:
+// at eight times the limit the writer waits a moment for readers to move on,
+// and if one does not, again when the log has grown by half.
 //
 // NoteCommit and Finish belong to the writer's thread.
 class Checkpointer {
@@ -52,6 +53,7 @@ class Checkpointer {
   int limit_pages_ = 0;
   int log_pages_ = 0;        // Of the writer's thread.
   int requested_pages_ = 0;  // log_pages_ at the newest request.
+  int wait_pages_ = 0;       // From here on the writer waits for readers.
 
   Mutex mutex_;
   CondVar wake_;

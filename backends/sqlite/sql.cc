@@ -46,6 +46,12 @@ std::string WhereKey(const TableSpec& table, size_t columns) {
          });
 }
 
+// Makes SQLite go by the key, whatever statistics it has.
+std::string KeyHint(const TableSpec& table) {
+  if (LayoutOf(table) == TableLayout::kIntegerKey) return "NOT INDEXED";
+  return fmt::format("INDEXED BY \"sqlite_autoindex_{}_1\"", table.name);
+}
+
 }  // namespace
 
 TableLayout LayoutOf(const TableSpec& table) {
@@ -150,7 +156,9 @@ std::string PutSql(const TableSpec& table) {
 }
 
 std::string DeleteSql(const TableSpec& table, uint32_t prefix_columns) {
-  return fmt::format("DELETE FROM {}{}", Quote(table.name),
+  const std::string hint =
+      prefix_columns == 0 ? std::string() : " " + KeyHint(table);
+  return fmt::format("DELETE FROM {}{}{}", Quote(table.name), hint,
                      WhereKey(table, prefix_columns));
 }
 
@@ -210,15 +218,11 @@ std::string ScanSql(const Catalog::Table& table, const ScanShape& shape) {
   bound(shape.from, ">");
   bound(shape.to, "<");
 
-  // The index is named so that no statistics can make SQLite choose another.
-  std::string hint;
-  if (shape.order > 0) {
-    hint = "INDEXED BY " + IndexName(spec, spec.indexes[shape.order - 1]);
-  } else if (LayoutOf(spec) == TableLayout::kIntegerKey) {
-    hint = "NOT INDEXED";
-  } else {
-    hint = fmt::format("INDEXED BY \"sqlite_autoindex_{}_1\"", spec.name);
-  }
+  // The index is named, so that no statistics can make SQLite choose another.
+  const std::string hint =
+      shape.order == 0
+          ? KeyHint(spec)
+          : "INDEXED BY " + IndexName(spec, spec.indexes[shape.order - 1]);
   std::string sql = fmt::format("SELECT {} FROM {} {}", AllColumns(spec),
                                 Quote(spec.name), hint);
   if (!terms.empty()) {

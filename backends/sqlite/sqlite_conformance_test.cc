@@ -46,7 +46,7 @@ std::unique_ptr<StoreFixture> MakeTinyStore() {
 MC_INSTANTIATE_CONFORMANCE(SqliteStore, StoreChecks(), MakeStore);
 MC_INSTANTIATE_CONFORMANCE(TinySqliteStore, StoreChecks(), MakeTinyStore);
 
-TEST(SqliteStoreTest, AgreesWithTheMemoryStoreForManySeeds) {
+TEST(SqliteAgainstMemoryTest, AgreesWithTheMemoryStoreForManySeeds) {
   for (uint64_t seed = 200; seed < 210; ++seed) {
     const TestDirectory directory;
     const auto store =

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <thread>
@@ -29,10 +30,15 @@ class BackgroundCheck {
     thread_ = std::thread([this] { Run(); });
     pthread_setname_np(thread_.native_handle(), "mc-dbcheck");
   }
-  ~BackgroundCheck() {
+  ~BackgroundCheck() { Stop(); }
+
+  // Idempotent, but for one thread.
+  void Stop() {
+    if (!thread_.joinable()) return;
     closing_ = true;
     sqlite3_interrupt(connection_->handle());
     thread_.join();
+    connection_ = nullptr;
   }
 
   // kDataLoss once damage was found.
@@ -64,7 +70,7 @@ class BackgroundCheck {
     status_ = std::move(status);
   }
 
-  const std::unique_ptr<Connection> connection_;
+  std::unique_ptr<Connection> connection_;
   Logger* const logger_;
   std::atomic<bool> closing_{false};
   mutable Mutex mutex_;
@@ -101,6 +107,18 @@ class SqliteStore : public Store {
   Status Open() {
     MC_ASSIGN_OR_RETURN(lock_, FileLock::Acquire(path_));
     MC_ASSIGN_OR_RETURN(const bool made, CreatePrivateFile(path_));
+    struct stat file {};
+    if (stat(path_.c_str(), &file) == 0 && file.st_size == 0 &&
+        lock_->stopped_cleanly()) {
+      // SQLite would take it for a new database.
+      if (made) unlink(path_.c_str());
+      return {
+          StatusCode::kDataLoss,
+          fmt::format("{}: the file is {}, but a server has used it before; "
+                      "restore it from a backup, or remove {}-lock to "
+                      "begin with nothing",
+                      path_, made ? "gone" : "empty", path_)};
+    }
     MC_ASSIGN_OR_RETURN(connection_,
                         Connection::Open(path_, WriterOptions(options_)));
     MC_RETURN_IF_ERROR(CheckOwner(*connection_, catalog_.schema()));
@@ -150,7 +168,7 @@ class SqliteStore : public Store {
     closed_ = true;
     const bool opened = queue_.has_value();
     if (opened) queue_->Close();
-    background_check_ = nullptr;
+    if (background_check_ != nullptr) background_check_->Stop();
     checkpointer_ = nullptr;
     readers_.Close();
     if (opened && writer_->last_failure().ok()) {
