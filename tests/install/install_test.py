@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Program of the consumer, and what it must print.
-PROGRAMS = {"core": "$", "store": "hello\n"}
+# Programs of the consumer: arguments, and how what they print begins.
+PROGRAMS = {"core": ([], "$"), "store": (["store.db"], "hello\n")}
 
 
 def run(*command):
@@ -47,8 +47,8 @@ def main():
             f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_COMPILER={compiler}",
             f"-DCMAKE_CXX_FLAGS={flags}", "-DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF")
         run(cmake, "--build", consumer)
-        for program, expected in PROGRAMS.items():
-            output = run(consumer / program)
+        for program, (arguments, expected) in PROGRAMS.items():
+            output = run(consumer / program, *(folder + "/" + a for a in arguments))
             if not output.startswith(expected):
                 sys.exit(f"{program} printed {output!r}, not {expected!r}")
 

@@ -1,28 +1,34 @@
-// Keeps a row in a store of its own tables and reads it back.
+// Keeps a row in a store of its own tables, in the file that it is given, and
+// reads it back.
 
 #include "matrixcore/store/store.h"
 
 #include <cstdint>
 #include <cstdio>
-#include <memory>
 #include <string>
 #include <utility>
 
-#include "matrixcore/backends/memory.h"
+#include "matrixcore/backends/sqlite.h"
 #include "matrixcore/base/status.h"
 #include "matrixcore/store/table.h"
 #include "matrixcore/store/write_batch.h"
 
 namespace mc = matrixcore;
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
   mc::Schema schema;
   mc::TableSpec notes;
   notes.name = "notes";
   notes.columns = {{"id", mc::ColumnType::kInt64},
                    {"text", mc::ColumnType::kText}};
   schema.tables.push_back(std::move(notes));
-  const std::unique_ptr<mc::Store> store = mc::NewMemoryStore(schema);
+  const auto opened = mc::OpenSqliteStore(argv[1], schema);
+  if (!opened.ok()) {
+    std::fprintf(stderr, "%s\n", opened.status().ToString().c_str());
+    return 1;
+  }
+  mc::Store* store = opened->get();
   const mc::TableSpec& table = *schema.Find("notes");
 
   mc::WriteBatch batch;
