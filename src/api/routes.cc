@@ -7,7 +7,7 @@ std::vector<std::span<const Route>> AllRoutes() {
   return {
       ServerRoutes(),      AccountRoutes(), LoginRoutes(),
       AdminRoutes(),       DeviceRoutes(),  ProfileRoutes(),
-      AccountDataRoutes(), FilterRoutes(),  PushRuleRoutes(),
+      AccountDataRoutes(), TagRoutes(),     FilterRoutes(),  PushRuleRoutes(),
       KeyRoutes(),         RoomRoutes(),    MembershipRoutes(),
       MessageRoutes(),     HistoryRoutes(), EphemeralRoutes(),
       SyncRoutes(),

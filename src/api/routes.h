@@ -15,6 +15,7 @@ std::span<const Route> AdminRoutes();        // admin.cc
 std::span<const Route> DeviceRoutes();       // devices.cc
 std::span<const Route> ProfileRoutes();      // profile.cc
 std::span<const Route> AccountDataRoutes();  // account_data.cc
+std::span<const Route> TagRoutes();          // tags.cc
 std::span<const Route> FilterRoutes();       // filters.cc
 std::span<const Route> PushRuleRoutes();     // push_rules.cc
 std::span<const Route> KeyRoutes();          // keys.cc

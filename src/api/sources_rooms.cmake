@@ -1,2 +1,2 @@
-set(SRCS_rooms history.cc membership.cc messages.cc rooms.cc)
+set(SRCS_rooms history.cc membership.cc messages.cc rooms.cc tags.cc)
 set(TESTS_rooms)

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "matrixcore/id/identifiers.h"
+#include "matrixcore/json/object.h"
+#include "matrixcore/json/value.h"
 #include "matrixcore/service/account_tables.h"
 #include "service/transact.h"
 
@@ -64,6 +66,55 @@ Result<std::string> AccountDataService::Get(std::string_view user_id,
     return Status(StatusCode::kNotFound, "M_NOT_FOUND", "No such account data");
   }
   return std::string(CellText((*row)[AccountData::kJson]));
+}
+
+Status AccountDataService::SetTag(std::string_view user_id,
+                                  std::string_view room_id, std::string_view tag,
+                                  std::string_view content) {
+  MC_RETURN_IF_ERROR(CheckNames(room_id, tag));
+  if (!content.empty()) {
+    MC_ASSIGN_OR_RETURN(const json::Document document,
+                        json::Document::ParseView(content));
+    const json::Value order = document.root()["order"];
+    if (order && !order.IsNumber()) {
+      return Status(StatusCode::kInvalidArgument, "M_BAD_JSON",
+                    "The order of a tag is a number");
+    }
+  }
+  const Row key = {TextCell(user_id), TextCell(room_id), TextCell(kTagType)};
+  const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
+    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                        snapshot.Get(kAccountData, key));
+    json::Object data;
+    if (row) {
+      const Cell& old = (*row)[AccountData::kJson];
+      MC_ASSIGN_OR_RETURN(const json::Document document,
+                          json::Document::Parse(std::string(CellText(old))));
+      data = json::Object::From(document.root());
+      batch.Require(WriteBatch::ColumnEquals{&kAccountData, key,
+                                             AccountData::kJson, old});
+    } else {
+      batch.Require(WriteBatch::RowAbsent{&kAccountData, key});
+    }
+    json::Object tags;
+    if (!data.Get("tags").empty()) {
+      MC_ASSIGN_OR_RETURN(const json::Document document,
+                          json::Document::ParseView(data.Get("tags")));
+      tags = json::Object::From(document.root());
+    }
+    if (content.empty()) {
+      tags.Erase(tag);
+    } else {
+      tags.SetRaw(tag, std::string(content));
+    }
+    data.SetRaw("tags", tags.ToJson());
+    AddRow(batch, user_id, room_id, kTagType, data.ToJson());
+    return OkStatus();
+  };
+  MC_RETURN_IF_ERROR(Transact(store_, attempt).status());
+  const std::string user(user_id);
+  notifier_.PublishUsers({&user, 1});
+  return OkStatus();
 }
 
 Result<std::vector<AccountDataService::Entry>> AccountDataService::Since(

@@ -14,6 +14,8 @@ namespace matrixcore {
 
 // The account data type of push rules, which this server keeps itself.
 inline constexpr std::string_view kPushRulesType = "m.push_rules";
+// The account data type of a room's tags: {"tags": {"m.favourite": {...}}}.
+inline constexpr std::string_view kTagType = "m.tag";
 
 // Thread-safe.  Besides the named ones, functions may give the store's errors.
 class AccountDataService {
@@ -32,6 +34,13 @@ class AccountDataService {
   // The JSON object.  kNotFound M_NOT_FOUND.
   Result<std::string> Get(std::string_view user_id, std::string_view room_id,
                           std::string_view type);
+
+  // Sets one tag of a room, or removes it when `content` is "" (spec: "Room
+  // Tagging"); other tags stay.  kInvalidArgument M_INVALID_PARAM for a malformed
+  // room id or a tag that is empty or over 255 bytes, M_BAD_JSON for an `order`
+  // that is not a number.
+  Status SetTag(std::string_view user_id, std::string_view room_id,
+                std::string_view tag, std::string_view content);
 
   // --- For sync and for services that write account data of their own ---
   struct Entry {
