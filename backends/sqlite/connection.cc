@@ -15,6 +15,22 @@ std::string SystemError(int error) {
   return std::error_code(error, std::generic_category()).message();
 }
 
+// What an SQLITE_IOERR was about.
+std::string_view IoOperation(int code) {
+  switch (code) {
+    case SQLITE_IOERR_READ:
+    case SQLITE_IOERR_SHORT_READ:
+      return "reading";
+    case SQLITE_IOERR_WRITE:
+      return "writing";
+    case SQLITE_IOERR_FSYNC:
+    case SQLITE_IOERR_DIR_FSYNC:
+      return "making it durable";
+    default:
+      return "input or output";
+  }
+}
+
 }  // namespace
 
 void Statement::BindText(int parameter, std::string_view text) {
@@ -234,9 +250,10 @@ Status Connection::Error(int code) const {
           system_error != 0 ? SystemError(system_error) : text));
     case SQLITE_IOERR:
       return unavailable(fmt::format(
-          "reading or writing failed ({}, {}); check the disk and the limits "
-          "of the server's user",
-          text, SystemError(system_error)));
+          "{} failed{}; check the disk, its quota and the limit of the "
+          "server's user for the size of files",
+          IoOperation(code),
+          system_error != 0 ? " (" + SystemError(system_error) + ")" : ""));
     case SQLITE_NOMEM:
       return unavailable("not enough memory");
     case SQLITE_INTERRUPT:

@@ -117,8 +117,8 @@ Status RunSteps(Connection& connection, const Schema& schema, int64_t from) {
         "CREATE TABLE mc_schema (version INTEGER PRIMARY KEY, "
         "statements INTEGER NOT NULL) STRICT;"
         "CREATE TABLE mc_log (id INTEGER PRIMARY KEY CHECK (id = 1), "
-        "position INTEGER NOT NULL) STRICT;"
-        "INSERT INTO mc_log VALUES (1, 0);",
+        "position INTEGER NOT NULL, probes INTEGER NOT NULL) STRICT;"
+        "INSERT INTO mc_log VALUES (1, 0, 0);",
         kApplicationId, kBackendVersion)));
   }
   for (int64_t version = from + 1; version <= schema.version; ++version) {

@@ -34,6 +34,7 @@ Result<std::unique_ptr<Writer>> Writer::Create(Connection& connection,
       {&writer->sql_.undo, "ROLLBACK TO batch"},
       {&writer->sql_.release, "RELEASE batch"},
       {&writer->sql_.advance, "UPDATE mc_log SET position=? WHERE id=1"},
+      {&writer->sql_.probe, "UPDATE mc_log SET probes=probes+1 WHERE id=1"},
   };
   for (const auto& [statement, sql] : statements) {
     MC_ASSIGN_OR_RETURN(*statement, connection.Prepare(sql));
@@ -103,12 +104,15 @@ Status Writer::RunGroup(std::span<CommitQueue::Item> group) {
 }
 
 Status Writer::Finish() {
-  // After a failure even an empty batch writes, to find out whether it works
-  // again.
-  const bool probe = !last_failure().ok();
-  if (position_ != committed_ || probe) {
+  if (position_ != committed_) {
     sql_.advance.Bind(1, position_);
     MC_RETURN_IF_ERROR(Run(sql_.advance));
+    changed_ = true;
+  }
+  if (!changed_ && !last_failure().ok()) {
+    // After a failure even an empty batch writes something, to find out whether
+    // that works again.
+    MC_RETURN_IF_ERROR(Run(sql_.probe));
     changed_ = true;
   }
   if (!changed_) return Run(sql_.rollback);

@@ -71,6 +71,7 @@ class Writer {
     Statement undo;
     Statement release;
     Statement advance;
+    Statement probe;
   };
   Control sql_;
 

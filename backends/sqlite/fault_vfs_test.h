@@ -1,0 +1,28 @@
+// A file system that fails when told to, below SQLite.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+namespace matrixcore {
+
+// While it lives, it is SQLite's default file system: calls go to the real one,
+// except those that are told to fail.  One at a time.
+class FaultVfs {
+ public:
+  FaultVfs();
+  ~FaultVfs();
+  FaultVfs(const FaultVfs&) = delete;
+  FaultVfs& operator=(const FaultVfs&) = delete;
+
+  // The write that comes after `after` more ones, and all that follow, fail
+  // with this SQLite code, such as SQLITE_FULL; 0 ends that.
+  void FailWrites(int code, int after = 0);
+  // The same for the calls that make writes durable.
+  void FailSyncs(int code, int after = 0);
+
+  // How often a call has failed.
+  int failures() const;
+};
+
+}  // namespace matrixcore
