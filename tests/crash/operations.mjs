@@ -112,7 +112,7 @@ export class Worker {
     }
     for (const session of this.sessions) await this.#verifySession(session);
     this.sessions = this.sessions.filter(({ state }) => state === "valid").slice(-3);
-    if (this.rotating) {
+    if (this.rotating && Date.now() < this.rotating.expires) {
       await this.http.call("GET", v3(["account", "whoami"]), { token: this.rotating.access });
     }
     for (const { id, text } of this.filters.splice(0)) {
@@ -142,6 +142,11 @@ export class Worker {
     }
     session.state = valid ? "valid" : "ended";
   }
+}
+
+// The pair of tokens in an answer; after `expires` the access token may be refused.
+function tokensOf({ access_token: access, refresh_token: refresh, expires_in_ms: ms }) {
+  return { access, refresh, expires: ms === undefined ? Infinity : Date.now() + ms - 5_000 };
 }
 
 export const operations = {
@@ -286,14 +291,14 @@ export const operations = {
   async rotateToken(worker) {
     if (worker.rotating === null) {
       const session = await worker.world.login(worker.user, { refresh_token: true });
-      worker.rotating = { access: session.access_token, refresh: session.refresh_token };
+      worker.rotating = tokensOf(session);
       return;
     }
     worker.rotating.unanswered = true;
     const answer = await worker.http.call("POST", v3(["refresh"]), {
       body: { refresh_token: worker.rotating.refresh },
     });
-    worker.rotating = { access: answer.access_token, refresh: answer.refresh_token };
+    worker.rotating = tokensOf(answer);
   },
 
   async storeFilter(worker) {
