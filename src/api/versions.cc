@@ -1,6 +1,5 @@
 #include "api/versions.h"
 
-#include <initializer_list>
 #include <set>
 
 namespace matrixcore::api {
@@ -9,7 +8,7 @@ namespace {
 // What a client does without asking further when it reads a version.
 struct Promise {
   std::string_view version;
-  std::initializer_list<std::string_view> operations;
+  std::vector<std::string_view> operations;
 };
 
 const std::vector<Promise>& Promises() {

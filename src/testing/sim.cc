@@ -101,6 +101,12 @@ size_t SimExecutor::RunAll() {
   }
 }
 
+void SimExecutor::Drop() {
+  std::deque<Task> dropped;  // Destroyed after the lock is released.
+  MutexLock lock(mutex_);
+  dropped.swap(tasks_);
+}
+
 size_t SimExecutor::queued() const {
   MutexLock lock(mutex_);
   return tasks_.size();

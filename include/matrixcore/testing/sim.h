@@ -59,6 +59,8 @@ class SimExecutor final : public Executor {
   // Runs until nothing waits; the number of tasks that ran.
   size_t RunAll();
   size_t queued() const;
+  // Destroys what waits without running it.
+  void Drop();
 
  private:
   const size_t max_queued_;
