@@ -1,7 +1,9 @@
 #include "matrixcore/net/http_server.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <list>
@@ -483,6 +485,50 @@ TEST_F(HttpServerTest, SurvivesHostileBytes) {
     }
   }
   EXPECT_EQ(SocketClient(port()).Ask(kGet)->status, 200);
+}
+
+// Leaves the process no descriptor while it lives.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit low = before_;
+    // Above every open one; the gaps below are filled.
+    const int highest = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    low.rlim_cur = static_cast<rlim_t>(highest) + 1;
+    held_.push_back(highest);
+    setrlimit(RLIMIT_NOFILE, &low);
+    for (int fd; (fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0;) {
+      held_.push_back(fd);
+    }
+  }
+  ~NoDescriptors() {
+    for (const int fd : held_) close(fd);
+    setrlimit(RLIMIT_NOFILE, &before_);
+  }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+  std::vector<int> held_;
+};
+
+TEST_F(HttpServerTest, GoesOnWhenDescriptorsAreToBeHadAgain) {
+  Start(echo_);
+  SocketClient idle(port());
+  EXPECT_EQ(idle.Ask(kGet)->status, 200);
+  SocketClient client;
+  {
+    const NoDescriptors none;
+    client.Connect(port());
+    while (world_.metrics->Text().find("reason=\"descriptors\"") ==
+           std::string::npos) {
+    }
+    // Who is idle makes room.
+    EXPECT_TRUE(idle.AtEnd());
+  }
+  EXPECT_EQ(client.Ask(kGet)->status, 200);
 }
 
 // ---------------------------------------------------------------------------

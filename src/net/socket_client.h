@@ -49,12 +49,17 @@ struct ClientResponse {
 // A TCP connection to a port of this machine.  Reads give up after ten seconds.
 class SocketClient {
  public:
-  explicit SocketClient(uint16_t port, int receive_buffer = 0) {
-    fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  // Not connected yet.
+  SocketClient() { fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); }
+  explicit SocketClient(uint16_t port, int receive_buffer = 0)
+      : SocketClient() {
     if (receive_buffer > 0) {
       setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer,
                  sizeof(receive_buffer));
     }
+    Connect(port);
+  }
+  void Connect(uint16_t port) {
     const timeval patience{.tv_sec = 10, .tv_usec = 0};
     setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
