@@ -36,17 +36,17 @@ class AccountDataService {
                           std::string_view type);
 
   // Sets one tag of a room, or removes it when `content` is "" (spec: "Room
-  // Tagging"); other tags stay.  kInvalidArgument M_INVALID_PARAM for a malformed
-  // room id or a tag that is empty or over 255 bytes, M_BAD_JSON for an `order`
-  // that is not a number.
+  // Tagging"); other tags stay.  kInvalidArgument M_INVALID_PARAM for a
+  // malformed room id or a tag that is empty or over 255 bytes, M_BAD_JSON for
+  // an `order` that is not a number.
   Status SetTag(std::string_view user_id, std::string_view room_id,
                 std::string_view tag, std::string_view content);
 
   // --- For sync and for services that write account data of their own ---
   struct Entry {
-    std::string room_id;
-    std::string type;
-    std::string content;
+    std::string room_id = {};
+    std::string type = {};
+    std::string content = {};
     Position pos = 0;
   };
   // Everything of a user that was written after a position, ordered by

@@ -25,16 +25,16 @@ namespace matrixcore {
 
 // Who holds an access token.
 struct Session {
-  std::string user_id;
-  std::string device_id;
+  std::string user_id = {};
+  std::string device_id = {};
   bool is_guest = false;
   bool is_admin = false;
 };
 
 // A user of this server.
 struct Account {
-  std::string user_id;
-  Timestamp created;
+  std::string user_id = {};
+  Timestamp created = {};
   bool is_guest = false;
   bool is_admin = false;
   bool deactivated = false;
@@ -42,32 +42,33 @@ struct Account {
 };
 
 struct NewAccount {
-  std::string user_id;
-  std::optional<std::string> password;  // Nothing: nobody can log in with one.
+  std::string user_id = {};
+  // Nothing: nobody can log in with one.
+  std::optional<std::string> password = {};
   bool is_guest = false;
   bool is_admin = false;
 };
 
 // What a client asks for when it logs in or registers.
 struct SessionRequest {
-  std::string device_id;  // "": the server makes one.
-  std::optional<std::string> initial_display_name;
+  std::string device_id = {};  // "": the server makes one.
+  std::optional<std::string> initial_display_name = {};
   bool refreshable = false;  // The client understands refresh tokens.
 };
 
 // A session that was opened or refreshed: the only time that tokens are known.
 struct NewSession {
-  std::string user_id;
-  std::string device_id;
-  std::string access_token;
-  std::string refresh_token;  // "" if the client did not ask for one.
-  int64_t expires_in_ms = 0;  // 0: the access token does not expire.
+  std::string user_id = {};
+  std::string device_id = {};
+  std::string access_token = {};
+  std::string refresh_token = {};  // "" if the client did not ask for one.
+  int64_t expires_in_ms = 0;       // 0: the access token does not expire.
 };
 
 // When and from where a device was last active.
 struct DeviceSighting {
-  std::string address;
-  Timestamp ts;
+  std::string address = {};
+  Timestamp ts = {};
 };
 
 // What a token is worth.
@@ -88,10 +89,10 @@ struct TokenCheck {
 class AccountService {
  public:
   struct Options {
-    std::string server_name;
-    PasswordCost password_cost;
+    std::string server_name = {};
+    PasswordCost password_cost = {};
     int64_t access_token_lifetime_ms = 300'000;  // For clients that refresh.
-    std::vector<std::string> admin_users;        // Beside those of the store.
+    std::vector<std::string> admin_users = {};   // Beside those of the store.
   };
   struct Deps {
     Store& store;

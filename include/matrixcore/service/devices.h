@@ -15,10 +15,10 @@
 namespace matrixcore {
 
 struct Device {
-  std::string device_id;
-  std::optional<std::string> display_name;
-  std::optional<std::string> last_seen_ip;
-  std::optional<Timestamp> last_seen;
+  std::string device_id = {};
+  std::optional<std::string> display_name = {};
+  std::optional<std::string> last_seen_ip = {};
+  std::optional<Timestamp> last_seen = {};
 };
 
 // Thread-safe.  Besides the named ones, functions may give the store's errors.

@@ -25,7 +25,7 @@ class KeyService {
  public:
   struct Deps {
     Store& store;
-    std::string server_name;
+    std::string server_name = {};
   };
   // Registers with `accounts`, so that keys go with their device.
   KeyService(Deps deps, AccountService& accounts);
@@ -63,8 +63,8 @@ class KeyService {
  private:
   // A key id and the key's JSON.
   struct ClaimedKey {
-    std::string key_id;
-    std::string json;
+    std::string key_id = {};
+    std::string json = {};
   };
   Result<std::vector<ClaimedKey>> ClaimOne(std::string_view user_id,
                                            std::string_view device_id,

@@ -34,8 +34,8 @@ class PushRuleService {
   // following: kInvalidArgument M_INVALID_PARAM for an unknown kind, kNotFound
   // M_NOT_FOUND for an unknown rule.
   struct Name {
-    std::string_view kind;
-    std::string_view rule_id;
+    std::string_view kind = {};
+    std::string_view rule_id = {};
   };
   Result<std::string> GetRule(std::string_view user_id, const Name& name);
 
@@ -44,8 +44,8 @@ class PushRuleService {
   // has slashes, M_MISSING_PARAM or M_BAD_JSON for a bad rule, M_UNKNOWN for a
   // neighbour that is not a rule of the user.
   struct Place {
-    std::optional<std::string_view> before;
-    std::optional<std::string_view> after;
+    std::optional<std::string_view> before = {};
+    std::optional<std::string_view> after = {};
   };
   Status Put(std::string_view user_id, const Name& name, json::Value rule,
              const Place& place);

@@ -20,38 +20,38 @@ namespace matrixcore {
 
 // A token that lets people register.
 struct RegistrationToken {
-  std::string token;
-  std::optional<int64_t> uses_allowed;  // Nothing: any number.
+  std::string token = {};
+  std::optional<int64_t> uses_allowed = {};  // Nothing: any number.
   int64_t pending = 0;    // Registrations that have shown it and are not done.
   int64_t completed = 0;  // Accounts made with it.
-  std::optional<Timestamp> expires;
+  std::optional<Timestamp> expires = {};
 };
 
 // One account to be made.
 struct Registration {
-  std::optional<std::string> username;  // Nothing: the server picks one.
-  std::optional<std::string> password;
+  std::optional<std::string> username = {};  // Nothing: the server picks one.
+  std::optional<std::string> password = {};
   bool is_guest = false;
   bool is_admin = false;
-  std::string registration_token;  // The one that was shown; "" if none.
+  std::string registration_token = {};  // The one that was shown; "" if none.
   bool inhibit_login = false;
-  SessionRequest session;
+  SessionRequest session = {};
 };
 
 struct Registered {
-  std::string user_id;
-  std::optional<NewSession> session;  // Nothing with inhibit_login.
+  std::string user_id = {};
+  std::optional<NewSession> session = {};  // Nothing with inhibit_login.
 };
 
 // Thread-safe.
 class RegistrationService {
  public:
   struct Options {
-    std::string server_name;
+    std::string server_name = {};
     bool enabled = true;
     bool guests = false;
     bool require_token = false;
-    std::string shared_secret;  // "": no registration by shared secret.
+    std::string shared_secret = {};  // "": no registration by shared secret.
     size_t min_password_length = 8;
   };
   struct Deps {
@@ -92,16 +92,16 @@ class RegistrationService {
   Result<std::vector<RegistrationToken>> ListTokens(std::optional<bool> valid);
   // kInvalidArgument M_INVALID_PARAM for a bad or taken token.
   struct NewToken {
-    std::optional<std::string> token;  // Nothing: a random one.
-    size_t length = 16;                // Of a random one.
-    std::optional<int64_t> uses_allowed;
-    std::optional<Timestamp> expires;
+    std::optional<std::string> token = {};  // Nothing: a random one.
+    size_t length = 16;                     // Of a random one.
+    std::optional<int64_t> uses_allowed = {};
+    std::optional<Timestamp> expires = {};
   };
   Result<RegistrationToken> CreateToken(const NewToken& wanted);
   // Changes what is given.  Nothing if there is no such token.
   struct TokenChange {
-    std::optional<std::optional<int64_t>> uses_allowed;
-    std::optional<std::optional<Timestamp>> expires;
+    std::optional<std::optional<int64_t>> uses_allowed = {};
+    std::optional<std::optional<Timestamp>> expires = {};
   };
   Result<std::optional<RegistrationToken>> ChangeToken(
       std::string_view token, const TokenChange& change);
@@ -113,12 +113,12 @@ class RegistrationService {
   // kInvalidArgument M_UNKNOWN when there is no shared secret.
   Result<std::string> NewNonce();
   struct SharedSecretRequest {
-    std::string nonce;
-    std::string username;
-    std::string password;
+    std::string nonce = {};
+    std::string username = {};
+    std::string password = {};
     bool is_admin = false;
-    std::string user_type;  // "" if not given.
-    std::string mac;        // Hexadecimal HMAC-SHA1.
+    std::string user_type = {};  // "" if not given.
+    std::string mac = {};        // Hexadecimal HMAC-SHA1.
   };
   // Uses the nonce up and checks the MAC.  kInvalidArgument M_UNKNOWN for a
   // nonce that is not good, kPermissionDenied M_FORBIDDEN for a wrong MAC.

@@ -25,10 +25,10 @@ using UiaFlow = std::vector<std::string>;
 // What a client wants to be allowed to do.
 struct UiaRequest {
   // The spec's operationId, with what the path says of the thing operated on.
-  std::string operation;
-  std::string user_id;  // Who is logged in; "" if nobody is.
-  json::Value body;     // The whole request, with `auth` if it has one.
-  std::vector<UiaFlow> flows;
+  std::string operation = {};
+  std::string user_id = {};  // Who is logged in; "" if nobody is.
+  json::Value body = {};     // The whole request, with `auth` if it has one.
+  std::vector<UiaFlow> flows = {};
 };
 
 // Judges one stage: `auth` is the request's auth object.  Ok with what is to be
@@ -52,8 +52,8 @@ class UiaService {
     // All stages of a flow are complete: do it, then call Finish.
     bool allowed = false;
     // What the client must be told otherwise, with HTTP status 401.
-    std::string challenge;
-    std::string session;
+    std::string challenge = {};
+    std::string session = {};
   };
   // Takes the session that the request names, or opens one; takes the stage
   // that it brings.  A request whose fields differ from those with which the
