@@ -260,11 +260,7 @@ Status EphemeralService::SetTyping(const Session& session,
   return OkStatus();
 }
 
-int64_t EphemeralService::TypingSerial() const {
-  return rep_->typing->Serial();
-}
-
-std::vector<TypingUsers> EphemeralService::TypingSince(int64_t serial) const {
+TypingNews EphemeralService::TypingSince(int64_t serial) const {
   return rep_->typing->Since(serial);
 }
 

@@ -25,12 +25,25 @@ void LazyMembers::Begin(const Session& session,
   }
   size_ -= device.size();
   for (const Sent& sent : device.unsure) {
-    if (sent.next == *since) {
-      device.known[{sent.room, sent.member.key}] = sent.member.event;
-    }
+    if (sent.next != *since) continue;
+    Device::Room& room = device.known[sent.room];
+    const auto [place, added] = room.try_emplace(sent.member.key);
+    place->second = sent.member.event;
+    if (added) ++device.known_size;
   }
   device.unsure.clear();
   size_ += device.size();
+}
+
+void LazyMembers::Forget(const Session& session, RoomNid room) {
+  MutexLock lock(mutex_);
+  const auto device = devices_.find(Key(session));
+  if (device == devices_.end()) return;
+  const auto known = device->second.known.find(room);
+  if (known == device->second.known.end()) return;
+  device->second.known_size -= known->second.size();
+  size_ -= known->second.size();
+  device->second.known.erase(known);
 }
 
 std::vector<bool> LazyMembers::Known(const Session& session, RoomNid room,
@@ -39,10 +52,11 @@ std::vector<bool> LazyMembers::Known(const Session& session, RoomNid room,
   MutexLock lock(mutex_);
   const auto device = devices_.find(Key(session));
   if (device == devices_.end()) return known;
+  const auto of_room = device->second.known.find(room);
+  if (of_room == device->second.known.end()) return known;
   for (size_t i = 0; i < members.size(); ++i) {
-    const auto it = device->second.known.find({room, members[i].key});
-    known[i] =
-        it != device->second.known.end() && it->second == members[i].event;
+    const auto it = of_room->second.find(members[i].key);
+    known[i] = it != of_room->second.end() && it->second == members[i].event;
   }
   return known;
 }

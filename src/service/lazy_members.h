@@ -39,6 +39,8 @@ class LazyMembers {
   // A device asks for news since a token; nothing for an initial sync, which
   // forgets what it was sent.
   void Begin(const Session& session, const std::optional<StreamToken>& since);
+  // The device is given a room's state anew, and may have dropped what it had.
+  void Forget(const Session& session, RoomNid room);
   // Whether the device has each of `members`.
   std::vector<bool> Known(const Session& session, RoomNid room,
                           std::span<const Member> members) const;
@@ -55,10 +57,12 @@ class LazyMembers {
     Member member;
   };
   struct Device {
-    absl::flat_hash_map<std::pair<RoomNid, StateKeyNum>, EventIdx> known;
+    using Room = absl::flat_hash_map<StateKeyNum, EventIdx>;
+    absl::flat_hash_map<RoomNid, Room> known;
+    size_t known_size = 0;
     std::vector<Sent> unsure;  // Of answers that may have been lost.
     std::list<std::string>::iterator order;
-    size_t size() const { return known.size() + unsure.size(); }
+    size_t size() const { return known_size + unsure.size(); }
   };
   using Devices =
       absl::flat_hash_map<std::string, Device, StringHash, StringEq>;

@@ -48,6 +48,16 @@ TEST(LazyMembersTest, AnInitialSyncForgetsTheDevice) {
   EXPECT_EQ(lazy.size(), 0u);
 }
 
+TEST(LazyMembersTest, ARoomGivenAnewIsForgotten) {
+  LazyMembers lazy(100);
+  lazy.Note(kSession, kRoom, {&kMember, 1}, {10, 0});
+  lazy.Note(kSession, kRoom + 1, {&kMember, 1}, {10, 0});
+  lazy.Begin(kSession, StreamToken{10, 0});
+  lazy.Forget(kSession, kRoom);
+  EXPECT_FALSE(Knows(lazy, kMember));
+  EXPECT_EQ(lazy.size(), 1u);
+}
+
 TEST(LazyMembersTest, DevicesAndRoomsAreApart) {
   LazyMembers lazy(100);
   lazy.Note(kSession, kRoom, {&kMember, 1}, {10, 0});

@@ -21,6 +21,12 @@ bool AllowsUnsent(const RoomEventFilter& filter, const std::string& room_id,
   return filter.AllowsRoom(room_id) && AllowsUnsent(filter, type);
 }
 
+// State that names a room, so that it needs no heroes.
+bool NamesRoom(std::string_view type, std::string_view state_key) {
+  return state_key.empty() &&
+         (type == kTypeName || type == kTypeCanonicalAlias);
+}
+
 Result<bool> IsEncrypted(RoomReader& reader, const RoomHead& room,
                          StateSnap snap) {
   MC_ASSIGN_OR_RETURN(const StateKeyNum key,
@@ -34,37 +40,32 @@ Result<bool> IsEncrypted(RoomReader& reader, const RoomHead& room,
 
 Result<SyncAnswer> BuildSync(SyncShared& shared, const SyncQuery& query) {
   // Typing first: what changes in between is told now and again, not never.
-  const int64_t serial = shared.ephemeral.TypingSerial();
-  std::vector<TypingUsers> typing =
+  TypingNews typing =
       shared.ephemeral.TypingSince(query.since ? query.since->ephemeral : 0);
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       shared.store.NewSnapshot());
   SyncQuery now = query;
-  if (now.since && now.since->position > snapshot->position())
+  if (now.since && now.since->position > snapshot->position()) {
     now.since.reset();
-  return SyncBuilder(shared, now, *snapshot, std::move(typing), serial).Build();
+    typing = shared.ephemeral.TypingSince(0);
+  }
+  return SyncBuilder(shared, now, *snapshot, std::move(typing)).Build();
 }
 
 SyncBuilder::SyncBuilder(SyncShared& shared, const SyncQuery& query,
-                         Snapshot& snapshot, std::vector<TypingUsers> typing,
-                         int64_t typing_serial)
+                         Snapshot& snapshot, TypingNews typing)
     : shared_(shared),
       query_(query),
       filter_(query.filter.filter),
       user_id_(query.session.user_id),
       reader_(snapshot, shared.caches),
       typing_(std::move(typing)),
-      answer_{.body = {}, .next = {snapshot.position(), typing_serial}},
+      answer_{.body = {}, .next = {snapshot.position(), 0}},
       out_(&answer_.body),
       writer_(out_, reader_, query.session, shared.clock.Now(),
               {.federation_format = filter_.federation_format,
                .use_state_after = query.use_state_after,
-               .fields = &query.filter.fields}) {
-  std::sort(typing_.begin(), typing_.end(),
-            [](const TypingUsers& a, const TypingUsers& b) {
-              return a.room < b.room;
-            });
-}
+               .fields = &query.filter.fields}) {}
 
 Result<SyncAnswer> SyncBuilder::Build() {
   MC_RETURN_IF_ERROR(Load());
@@ -95,12 +96,40 @@ Status SyncBuilder::Load() {
   MC_ASSIGN_OR_RETURN(ignored_, ReadIgnoredUsers(reader_.snapshot(), user_id_));
   MC_ASSIGN_OR_RETURN(account_data_,
                       ReadAccountData(reader_.snapshot(), user_id_, since()));
+  // A client that knows of nobody typing needs no serial to learn what changed.
+  if (SomeoneTypes()) answer_.next.ephemeral = typing_.serial;
   return FindCandidates();
+}
+
+// In a room of the user, by now.
+bool SyncBuilder::SomeoneTypes() const {
+  return std::any_of(
+      typing_.active.begin(), typing_.active.end(), [this](RoomNid nid) {
+        const auto row = std::lower_bound(
+            rooms_->begin(), rooms_->end(), nid,
+            [](const UserRoom& a, RoomNid room) { return a.room < room; });
+        return row != rooms_->end() && row->room == nid &&
+               row->membership == Membership::kJoin;
+      });
+}
+
+// What there is to say about typing in a room.
+std::optional<TypingUsers> SyncBuilder::FindTyping(RoomNid room,
+                                                   bool newly) const {
+  const auto news = std::lower_bound(
+      typing_.changed.begin(), typing_.changed.end(), room,
+      [](const TypingUsers& a, RoomNid nid) { return a.room < nid; });
+  if (news != typing_.changed.end() && news->room == room) return *news;
+  if (typing_.incomplete) return TypingUsers{room, {}};
+  if (!newly || initial()) return std::nullopt;
+  TypingUsers now = shared_.ephemeral.TypingIn(room);
+  if (now.user_ids.empty()) return std::nullopt;
+  return now;
 }
 
 Status SyncBuilder::FindCandidates() {
   absl::flat_hash_set<RoomNid> touched;
-  for (const TypingUsers& typing : typing_) touched.insert(typing.room);
+  for (const TypingUsers& typing : typing_.changed) touched.insert(typing.room);
   if (!initial()) {
     for (const AccountDatum& datum : account_data_) {
       if (datum.room_id.empty()) continue;
@@ -125,7 +154,8 @@ Status SyncBuilder::FindCandidates() {
       case Membership::kJoin:
         // Asked after the snapshot was taken: what this says is unchanged is so
         // in the snapshot.
-        if (changed || query_.full_state || touched.contains(row.room) ||
+        if (changed || query_.full_state || typing_.incomplete ||
+            touched.contains(row.room) ||
             shared_.activity.MayHaveChangedSince(row.room, since())) {
           candidates_.join.push_back(row);
         }
@@ -377,6 +407,9 @@ Status SyncBuilder::AddState(RoomBlock& block, StateSnap known, StateSnap start,
                        .after = query_.use_state_after,
                        .session = &query_.session};
   if (!filter.include_redundant_members) request.lazy = &shared_.lazy;
+  if (filter.lazy_load_members && known == 0) {
+    shared_.lazy.Forget(query_.session, block.head.nid);
+  }
   if (block.summary && block.summary->heroes) {
     request.heroes = *block.summary->heroes;
   }
@@ -388,6 +421,19 @@ Status SyncBuilder::AddState(RoomBlock& block, StateSnap known, StateSnap start,
   return OkStatus();
 }
 
+// Since the client's token: its heroes have to take over.
+Result<bool> SyncBuilder::NameWasRedacted(const RoomHead& room) {
+  MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> names,
+                      reader_.StateEvents(room, room.state, NamesRoom));
+  for (const StoredEvent& name : names) {
+    if (name.redacted_by.empty()) continue;
+    MC_ASSIGN_OR_RETURN(const std::optional<RoomReader::Located> redaction,
+                        reader_.Event(name.redacted_by));
+    if (redaction && redaction->stored.pos > since()) return true;
+  }
+  return false;
+}
+
 Status SyncBuilder::AddSummary(RoomBlock& block, StateSnap known, bool newly) {
   const RoomHead& room = block.head;
   bool wanted = newly || query_.full_state;
@@ -396,17 +442,15 @@ Status SyncBuilder::AddSummary(RoomBlock& block, StateSnap known, bool newly) {
                         ReadMemberChanges(reader_, room, known, room.state));
     MC_ASSIGN_OR_RETURN(
         const std::vector<StoredEvent> names,
-        reader_.StateDifference(
-            room, known, room.state,
-            [](std::string_view type, std::string_view state_key) {
-              return state_key.empty() &&
-                     (type == kTypeName || type == kTypeCanonicalAlias);
-            }));
+        reader_.StateDifference(room, known, room.state, NamesRoom));
     wanted = wanted || !changes.empty() || !names.empty();
     MC_RETURN_IF_ERROR(
         AddAcquaintances(room, known, room.state, changes, false));
   } else if (newly) {
     MC_RETURN_IF_ERROR(AddAcquaintances(room, 0, room.state, {}, true));
+  }
+  if (!wanted && block.timeline.any_redaction) {
+    MC_ASSIGN_OR_RETURN(wanted, NameWasRedacted(room));
   }
   if (!wanted) return OkStatus();
   block.summary.emplace();
@@ -432,15 +476,7 @@ Status SyncBuilder::AddEphemeral(RoomBlock& block, bool newly) {
   const RoomEventFilter& filter = room_filter().ephemeral;
   const RoomHead& room = block.head;
   if (AllowsUnsent(filter, room.room_id, "m.typing")) {
-    const auto news = std::lower_bound(
-        typing_.begin(), typing_.end(), room.nid,
-        [](const TypingUsers& a, RoomNid nid) { return a.room < nid; });
-    if (news != typing_.end() && news->room == room.nid) {
-      block.typing = std::move(*news);
-    } else if (newly && !initial()) {
-      TypingUsers typing = shared_.ephemeral.TypingIn(room.nid);
-      if (!typing.user_ids.empty()) block.typing = std::move(typing);
-    }
+    block.typing = FindTyping(room.nid, newly);
     if (block.typing) {
       std::erase_if(block.typing->user_ids, [this](const std::string& user) {
         return IsIgnored(ignored_, user);

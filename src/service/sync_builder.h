@@ -58,7 +58,7 @@ class SyncBuilder {
  public:
   // `typing`: what changed, read before the snapshot was taken.
   SyncBuilder(SyncShared& shared, const SyncQuery& query, Snapshot& snapshot,
-              std::vector<TypingUsers> typing, int64_t typing_serial);
+              TypingNews typing);
 
   Result<SyncAnswer> Build();
 
@@ -77,6 +77,8 @@ class SyncBuilder {
 
   Status Load();
   Status FindCandidates();
+  bool SomeoneTypes() const;
+  std::optional<TypingUsers> FindTyping(RoomNid room, bool newly) const;
   Result<std::vector<std::optional<RoomHead>>> Heads(
       const std::vector<UserRoom>& rows);
 
@@ -95,6 +97,7 @@ class SyncBuilder {
   // The state at `since`, before the timeline's range.
   Result<StateSnap> StateAtSince(const RoomHead& room, const Timeline& timeline,
                                  StateSnap end);
+  Result<bool> NameWasRedacted(const RoomHead& room);
   Status AddSummary(RoomBlock& block, StateSnap known, bool newly);
   Status AddState(RoomBlock& block, StateSnap known, StateSnap start,
                   StateSnap end);
@@ -114,7 +117,7 @@ class SyncBuilder {
   const SyncFilter& filter_;
   const std::string& user_id_;
   RoomReader reader_;
-  std::vector<TypingUsers> typing_;  // By room.
+  const TypingNews typing_;
   SyncAnswer answer_;
   json::Writer out_;
   SyncWriter writer_;

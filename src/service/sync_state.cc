@@ -69,22 +69,23 @@ class Selector {
     return OkStatus();
   }
 
-  // Where the timeline brings the newest version of a key: the version at the
-  // timeline's start, if the client does not have that one.
+  // Where the timeline brings the newest version of a key: the version before
+  // the first one that it brings, if the client does not have that.
   Status AddOlderVersions() {
-    if (overtaken_.empty() || request_.start == request_.known)
-      return OkStatus();
-    MC_ASSIGN_OR_RETURN(const StateMapPtr start,
-                        reader_.State(room_, request_.start));
+    if (overtaken_.empty()) return OkStatus();
     MC_ASSIGN_OR_RETURN(const StateMapPtr known,
                         reader_.State(room_, request_.known));
     std::vector<EventIdx> idxs;
     for (const StoredEvent& event : overtaken_) {
+      const std::string_view type = event.event->type();
+      const std::string_view state_key = *event.event->state_key();
+      const auto first = std::find_if(
+          request_.timeline->begin(), request_.timeline->end(),
+          [&](const StoredEvent& e) { return e.event->Is(type, state_key); });
+      if (first->replaces == 0) continue;
       MC_ASSIGN_OR_RETURN(const StateKeyNum key,
-                          reader_.KeyNum(room_, event.event->type(),
-                                         *event.event->state_key()));
-      const EventIdx idx = start->Find(key);
-      if (idx != 0 && idx != known->Find(key)) idxs.push_back(idx);
+                          reader_.KeyNum(room_, type, state_key));
+      if (first->replaces != known->Find(key)) idxs.push_back(first->replaces);
     }
     MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> events,
                         reader_.StoredEvents(room_, idxs));

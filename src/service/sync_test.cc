@@ -364,6 +364,19 @@ TEST_F(SyncTest, SummaryNamesHeroesOfNamelessRoomsAndCountsMembers) {
   EXPECT_FALSE(third.At({"rooms", "join", room, "summary"}));
 }
 
+TEST_F(SyncTest, HeroesTakeOverWhenTheNameIsRedacted) {
+  const std::string room = world_.MakeRoom(kAlice);
+  world_.Join(room, kBob);
+  const std::string name = world_.SetName(room, kAlice, "rude");
+  const Answer first = world_.Sync(kAlice);
+  EXPECT_FALSE(first.At({"rooms", "join", room, "summary", "m.heroes"}));
+  world_.Send(room, kAlice, kTypeRedaction, std::nullopt,
+              fmt::format(R"({{"redacts":"{}"}})", name));
+  EXPECT_EQ(world_.Sync(kAlice, first.next())
+                .Raw({"rooms", "join", room, "summary", "m.heroes"}),
+            R"(["@bob:x"])");
+}
+
 TEST_F(SyncTest, AFilteredDisplayNameChangeIsNoNews) {
   const std::string room = world_.MakeRoom(kAlice);
   const std::string filter =

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "matrixcore/event/types.h"
+
 namespace matrixcore {
 namespace {
 
@@ -61,6 +63,7 @@ Result<Timeline> ReadTimeline(RoomReader& reader, const RoomHead& room,
   if (request.filter->AllowsNothing() ||
       !request.filter->AllowsRoom(room.room_id)) {
     timeline.complete = false;
+    timeline.any_redaction = true;
     return timeline;
   }
   if (room.last_pos <= request.after) return timeline;
@@ -79,6 +82,9 @@ Result<Timeline> ReadTimeline(RoomReader& reader, const RoomHead& room,
       range.until = chunk[i].pos - 1;
       if (chunk[i].event->is_state()) timeline.any_state = true;
       timeline.before = chunk[i].before;
+      if (chunk[i].event->type() == kTypeRedaction) {
+        timeline.any_redaction = true;
+      }
       if (!chosen[i]) continue;
       if (timeline.events.size() == request.limit) {
         timeline.limited = true;
@@ -92,6 +98,7 @@ Result<Timeline> ReadTimeline(RoomReader& reader, const RoomHead& room,
     range.limit = std::min(range.limit * 2, kMaxChunk);
   }
   timeline.complete = !timeline.limited;
+  if (!timeline.complete) timeline.any_redaction = true;
   std::reverse(timeline.events.begin(), timeline.events.end());
   return timeline;
 }

@@ -40,6 +40,8 @@ struct Timeline {
   bool limited = false;
   // Events up to this position, inclusive, come before `events`.
   Position start = 0;
+  // There may be a redaction in the range, given or not.
+  bool any_redaction = false;
   // The whole range was read.
   bool complete = true;
   // If so: whether there is a state event in it, given or not, and the state

@@ -16,7 +16,8 @@ Typing::Typing(const Clock& clock, Timers& timers, Changed changed)
     : clock_(clock),
       timers_(timers),
       changed_(std::move(changed)),
-      serial_(clock.Now().ms) {}
+      serial_(clock.Now().ms),
+      floor_(serial_) {}
 
 void Typing::Stop() {
   MutexLock lock(mutex_);
@@ -26,6 +27,7 @@ void Typing::Stop() {
   }
   rooms_.clear();
   by_serial_.clear();
+  active_.clear();
 }
 
 void Typing::Set(RoomNid nid, std::string_view user_id, Duration timeout) {
@@ -77,10 +79,16 @@ void Typing::Touch(RoomNid nid, Room& room) {
   if (room.serial != 0) by_serial_.erase(room.serial);
   room.serial = ++serial_;
   by_serial_.emplace(room.serial, nid);
+  if (room.users.empty()) {
+    active_.erase(nid);
+  } else {
+    active_.insert(nid);
+  }
   for (auto it = by_serial_.begin();
        rooms_.size() > kMaxRooms && it != by_serial_.end();) {
     const auto oldest = rooms_.find(it->second);
     if (oldest->second.users.empty()) {
+      floor_ = it->first;
       rooms_.erase(oldest);
       it = by_serial_.erase(it);
     } else {
@@ -89,35 +97,38 @@ void Typing::Touch(RoomNid nid, Room& room) {
   }
 }
 
-int64_t Typing::Serial() const {
-  MutexLock lock(mutex_);
-  return serial_;
+TypingUsers Typing::List(RoomNid nid, const Room& room) {
+  TypingUsers typing{nid, {}};
+  for (const auto& [user, entry] : room.users) typing.user_ids.push_back(user);
+  return typing;
 }
 
-std::vector<TypingUsers> Typing::Since(int64_t serial) const {
-  std::vector<TypingUsers> changed;
+TypingNews Typing::Since(int64_t serial) const {
+  TypingNews news;
   MutexLock lock(mutex_);
-  if (serial > serial_) serial = 0;  // From before a clock that was set back.
-  for (auto it = by_serial_.upper_bound(serial); it != by_serial_.end(); ++it) {
-    const Room& room = rooms_.at(it->second);
-    if (serial == 0 && room.users.empty()) continue;
-    TypingUsers typing{it->second, {}};
-    for (const auto& [user, entry] : room.users)
-      typing.user_ids.push_back(user);
-    changed.push_back(std::move(typing));
+  news.serial = serial_;
+  news.active.assign(active_.begin(), active_.end());
+  news.incomplete = serial != 0 && (serial < floor_ || serial > serial_);
+  if (serial == 0 || news.incomplete) {
+    for (const RoomNid nid : active_) {
+      news.changed.push_back(List(nid, rooms_.at(nid)));
+    }
+    return news;
   }
-  return changed;
+  for (auto it = by_serial_.upper_bound(serial); it != by_serial_.end(); ++it) {
+    news.changed.push_back(List(it->second, rooms_.at(it->second)));
+  }
+  std::sort(news.changed.begin(), news.changed.end(),
+            [](const TypingUsers& a, const TypingUsers& b) {
+              return a.room < b.room;
+            });
+  return news;
 }
 
 TypingUsers Typing::In(RoomNid room) const {
-  TypingUsers typing{room, {}};
   MutexLock lock(mutex_);
-  if (const auto it = rooms_.find(room); it != rooms_.end()) {
-    for (const auto& [user, entry] : it->second.users) {
-      typing.user_ids.push_back(user);
-    }
-  }
-  return typing;
+  const auto it = rooms_.find(room);
+  return it == rooms_.end() ? TypingUsers{room, {}} : List(room, it->second);
 }
 
 }  // namespace matrixcore

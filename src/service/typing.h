@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,8 +33,7 @@ class Typing : public std::enable_shared_from_this<Typing> {
   // A timeout of 0 or less: stopped typing.
   void Set(RoomNid room, std::string_view user_id, Duration timeout);
 
-  int64_t Serial() const;
-  std::vector<TypingUsers> Since(int64_t serial) const;
+  TypingNews Since(int64_t serial) const;
   TypingUsers In(RoomNid room) const;
 
  private:
@@ -48,15 +48,20 @@ class Typing : public std::enable_shared_from_this<Typing> {
 
   void Expire(RoomNid room, const std::string& user_id);
   void Touch(RoomNid nid, Room& room) MC_REQUIRES(mutex_);
+  static TypingUsers List(RoomNid nid, const Room& room);
 
   const Clock& clock_;
   Timers& timers_;
   const Changed changed_;
   mutable Mutex mutex_;
+  // Starts at the time in milliseconds, so that it grows over restarts.
   int64_t serial_ MC_GUARDED_BY(mutex_);
+  // Changes after this are all remembered.
+  int64_t floor_ MC_GUARDED_BY(mutex_);
   bool stopped_ MC_GUARDED_BY(mutex_) = false;
   absl::flat_hash_map<RoomNid, Room> rooms_ MC_GUARDED_BY(mutex_);
   std::map<int64_t, RoomNid> by_serial_ MC_GUARDED_BY(mutex_);
+  std::set<RoomNid> active_ MC_GUARDED_BY(mutex_);
 };
 
 }  // namespace matrixcore

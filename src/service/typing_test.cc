@@ -28,7 +28,7 @@ class TypingTest : public ::testing::Test {
 };
 
 TEST_F(TypingTest, StartsItsSerialAtTheTime) {
-  EXPECT_EQ(typing_->Serial(), 1'700'000'000'000);
+  EXPECT_EQ(typing_->Since(0).serial, 1'700'000'000'000);
 }
 
 TEST_F(TypingTest, ListsWhoTypesSorted) {
@@ -52,12 +52,12 @@ TEST_F(TypingTest, StopsWhenToldAndAtTheTimeout) {
 
 TEST_F(TypingTest, ARefreshProlongsSilently) {
   typing_->Set(kRoom, "@a:h", seconds(10));
-  const int64_t serial = typing_->Serial();
+  const int64_t serial = typing_->Since(0).serial;
   timers_.Advance(seconds(8));
   typing_->Set(kRoom, "@a:h", seconds(10));
   timers_.Advance(seconds(8));
   EXPECT_THAT(In(kRoom), ElementsAre("@a:h"));
-  EXPECT_EQ(typing_->Serial(), serial);
+  EXPECT_EQ(typing_->Since(0).serial, serial);
   EXPECT_EQ(changed_.size(), 1u);
   timers_.Advance(seconds(2));
   EXPECT_THAT(In(kRoom), IsEmpty());
@@ -70,51 +70,59 @@ TEST_F(TypingTest, AnAbsurdTimeoutIsCutAtTenMinutes) {
 }
 
 TEST_F(TypingTest, StoppingWhoDoesNotTypeChangesNothing) {
-  const int64_t serial = typing_->Serial();
+  const int64_t serial = typing_->Since(0).serial;
   typing_->Set(kRoom, "@a:h", Duration::zero());
-  EXPECT_EQ(typing_->Serial(), serial);
+  EXPECT_EQ(typing_->Since(0).serial, serial);
   EXPECT_THAT(changed_, IsEmpty());
 }
 
 TEST_F(TypingTest, SinceGivesTheRoomsThatChanged) {
   typing_->Set(kRoom, "@a:h", seconds(30));
-  const int64_t serial = typing_->Serial();
-  EXPECT_THAT(typing_->Since(serial), IsEmpty());
+  const int64_t serial = typing_->Since(0).serial;
+  EXPECT_THAT(typing_->Since(serial).changed, IsEmpty());
   typing_->Set(kOther, "@a:h", seconds(30));
   typing_->Set(kRoom, "@a:h", Duration::zero());
-  const std::vector<TypingUsers> news = typing_->Since(serial);
-  ASSERT_EQ(news.size(), 2u);
-  EXPECT_EQ(news[0].room, kOther);
-  EXPECT_THAT(news[0].user_ids, ElementsAre("@a:h"));
-  EXPECT_EQ(news[1].room, kRoom);
-  EXPECT_THAT(news[1].user_ids, IsEmpty());
+  const TypingNews news = typing_->Since(serial);
+  ASSERT_EQ(news.changed.size(), 2u);
+  EXPECT_EQ(news.changed[0].room, kRoom);
+  EXPECT_THAT(news.changed[0].user_ids, IsEmpty());
+  EXPECT_EQ(news.changed[1].room, kOther);
+  EXPECT_THAT(news.changed[1].user_ids, ElementsAre("@a:h"));
+  EXPECT_THAT(news.active, ElementsAre(kOther));
+  EXPECT_FALSE(news.incomplete);
 }
 
 TEST_F(TypingTest, SinceTheBeginningLeavesOutRoomsWhereNobodyTypes) {
   typing_->Set(kRoom, "@a:h", seconds(30));
   typing_->Set(kRoom, "@a:h", Duration::zero());
   typing_->Set(kOther, "@a:h", seconds(30));
-  const std::vector<TypingUsers> now = typing_->Since(0);
-  ASSERT_EQ(now.size(), 1u);
-  EXPECT_EQ(now[0].room, kOther);
+  const TypingNews now = typing_->Since(0);
+  ASSERT_EQ(now.changed.size(), 1u);
+  EXPECT_EQ(now.changed[0].room, kOther);
+  EXPECT_FALSE(now.incomplete);
 }
 
-TEST_F(TypingTest, ASerialFromTheFutureCountsAsNone) {
+TEST_F(TypingTest, WhatAnotherProcessSaidIsIncomplete) {
   typing_->Set(kRoom, "@a:h", seconds(30));
-  EXPECT_EQ(typing_->Since(typing_->Serial() + 1).size(), 1u);
+  for (const int64_t serial :
+       {int64_t{1'699'999'999'999}, typing_->Since(0).serial + 1}) {
+    const TypingNews news = typing_->Since(serial);
+    EXPECT_TRUE(news.incomplete);
+    ASSERT_EQ(news.changed.size(), 1u);
+  }
 }
 
 TEST_F(TypingTest, ForgetsTheOldestQuietRooms) {
-  const int64_t start = typing_->Serial();
+  const int64_t start = typing_->Since(0).serial;
   typing_->Set(1, "@busy:h", seconds(600));
   for (RoomNid room = 2; room <= 6000; ++room) {
     typing_->Set(room, "@a:h", seconds(30));
     typing_->Set(room, "@a:h", Duration::zero());
   }
-  const std::vector<TypingUsers> known = typing_->Since(start);
-  EXPECT_LE(known.size(), 4097u);
-  EXPECT_EQ(known.front().room, 1);
-  EXPECT_EQ(known.back().room, 6000);
+  EXPECT_TRUE(typing_->Since(start).incomplete);
+  EXPECT_THAT(typing_->Since(start).active, ElementsAre(1));
+  EXPECT_FALSE(typing_->Since(typing_->Since(0).serial - 100).incomplete);
+  EXPECT_EQ(typing_->Since(typing_->Since(0).serial - 100).changed.size(), 50u);
 }
 
 TEST_F(TypingTest, StopCancelsEverything) {

@@ -37,6 +37,17 @@ struct TypingUsers {
       user_ids;  // Sorted; empty when the last one stopped.
 };
 
+// Who started or stopped typing since a client looked last.
+struct TypingNews {
+  // Of the newest change; grows over restarts.
+  int64_t serial = 0;
+  std::vector<TypingUsers> changed;  // By room.
+  std::vector<RoomNid> active;       // Rooms in which someone types, sorted.
+  // What the client knows is from another process or too long ago: in rooms
+  // that are not in `changed` nobody types, which may be news.
+  bool incomplete = false;
+};
+
 // Thread-safe.  Besides the named ones, functions may give the store's errors.
 class EphemeralService {
  public:
@@ -83,13 +94,9 @@ class EphemeralService {
                         const ReadMarkers& markers);
 
   // --- For sync ---
-  // The serial of the newest change of typing.  It starts at the time of
-  // construction in milliseconds, so that it grows over restarts.
-  int64_t TypingSerial() const;
-  // The rooms in which typing changed after `serial`; for 0, those in which
-  // someone types.  Of the rooms in which nobody types any more only the newest
-  // few thousand are remembered.
-  std::vector<TypingUsers> TypingSince(int64_t serial) const;
+  // What changed after a serial; for 0, when the client knows of nobody typing:
+  // the rooms in which someone types.
+  TypingNews TypingSince(int64_t serial) const;
   TypingUsers TypingIn(RoomNid room) const;
 
   // The receipts of a room that were sent after a position and that `user_id`
