@@ -17,9 +17,9 @@ namespace {
 // Makes batches and reads over few distinct values, so that rows meet.
 class Generator {
  public:
-  explicit Generator(uint64_t seed) : random_(NewSeededRandom(seed)) {}
+  explicit Generator(Random& random) : random_(random) {}
 
-  uint64_t Below(uint64_t bound) { return random_->Below(bound); }
+  uint64_t Below(uint64_t bound) { return random_.Below(bound); }
 
   const TableSpec& Table() {
     const auto& tables = ConformanceSchema().tables;
@@ -166,7 +166,7 @@ class Generator {
     }
   }
 
-  const std::unique_ptr<Random> random_;
+  Random& random_;
 };
 
 std::string Outcome(const Result<CommitInfo>& result) {
@@ -176,11 +176,13 @@ std::string Outcome(const Result<CommitInfo>& result) {
 
 class Comparison {
  public:
-  Comparison(Store& left, Store& right, uint64_t seed, Findings& findings)
+  // `name` is part of what is noted.
+  Comparison(Store& left, Store& right, std::string name, Random& random,
+             Findings& findings)
       : left_(left),
         right_(right),
-        seed_(seed),
-        generator_(seed),
+        name_(std::move(name)),
+        generator_(random),
         findings_(findings) {}
 
   // False when there is no point in going on.
@@ -205,7 +207,7 @@ class Comparison {
               const std::string& right) {
     if (left == right) return;
     findings_.Add(
-        fmt::format("seed {}: {}: {} against {}", seed_, what, left, right));
+        fmt::format("{}: {}: {} against {}", name_, what, left, right));
   }
 
   // Several batches at once, which may become one transaction.
@@ -270,7 +272,7 @@ class Comparison {
     const std::vector<Row> left_scan = ScanOn(left, scan, findings_);
     const std::vector<Row> right_scan = ScanOn(right, scan, findings_);
     if (left_scan != right_scan) {
-      findings_.Add(fmt::format("seed {}: {}: {}: {} against {}", seed_, which,
+      findings_.Add(fmt::format("{}: {}: {}: {} against {}", name_, which,
                                 Describe(scan), Describe(left_scan),
                                 Describe(right_scan)));
     }
@@ -292,7 +294,7 @@ class Comparison {
 
   Store& left_;
   Store& right_;
-  const uint64_t seed_;
+  const std::string name_;
   Generator generator_;
   Findings& findings_;
   Pair kept_;
@@ -303,9 +305,18 @@ class Comparison {
 
 void CompareStores(Store& left, Store& right, uint64_t seed, size_t steps,
                    Findings& findings) {
-  conformance::Comparison comparison(left, right, seed, findings);
-  for (size_t i = 0; i < steps; ++i) {
-    if (!comparison.Step()) return;
+  const std::unique_ptr<Random> random = NewSeededRandom(seed);
+  conformance::Comparison comparison(left, right, fmt::format("seed {}", seed),
+                                     *random, findings);
+  for (size_t i = 0; i < steps && comparison.Step(); ++i) {
+  }
+}
+
+void CompareStores(Store& left, Store& right, Random& random, size_t steps,
+                   Findings& findings) {
+  conformance::Comparison comparison(left, right, "given choices", random,
+                                     findings);
+  for (size_t i = 0; i < steps && comparison.Step(); ++i) {
   }
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 
+#include "matrixcore/base/random.h"
 #include "matrixcore/base/status.h"
 #include "matrixcore/store/store.h"
 #include "matrixcore/store/table.h"
@@ -41,6 +42,10 @@ const Schema& ConformanceSchema();
 // empty and have ConformanceSchema, and notes where their answers differ.  The
 // seed is part of what is noted: the same seed does the same again.
 void CompareStores(Store& left, Store& right, uint64_t seed, size_t steps,
+                   Findings& findings);
+
+// The same, with choices drawn from `random`: for fuzzers.
+void CompareStores(Store& left, Store& right, Random& random, size_t steps,
                    Findings& findings);
 
 // The plainest possible Store, for comparing: sorted maps, every read a walk
