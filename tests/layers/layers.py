@@ -78,8 +78,9 @@ FRIENDS = {
     "auth/content_rules.h": {"stateres"},
     "auth/rule_engine.h": {"stateres"},
 }
-# The only part of tests/ that other tests include: the reader of spec cases.
-SHARED_BY_TESTS = "tests/vectors/"
+# The only parts of tests/ that other tests include: the reader of spec cases,
+# and what fuzzers check with.
+SHARED_BY_TESTS = ("tests/vectors/", "tests/fuzz/check.h")
 GOOGLETEST = re.compile(r"(gtest|gmock)/")
 
 MOVE = "move the code to the floor it needs, or pass in an interface from below"
@@ -220,6 +221,11 @@ class Checker:
         inside = str(path.relative_to(self.modules[module]["dir"]))
         return path.name.endswith("_test.cc") or inside in self.modules[module]["tests"]
 
+    def is_fuzzer_with_test_header(self, path, header):
+        """Fuzzers check against what the tests of a module check against."""
+        owner = self.owner(header)
+        return path.parts[:2] == ("tests", "fuzz") and owner and self.is_test(header, owner)
+
     def built_headers(self, module):
         """The internal headers that the SRCS of `module` include, directly or not."""
         if module not in self.built:
@@ -290,7 +296,8 @@ class Checker:
                 self.report(path, line, f"{shown}, an internal header, in a public one",
                             "move what it needs to include/, or the code to the .cc file")
             elif path.parts[:2] != wanted.parts[:2] and \
-                    self.owner(path) not in FRIENDS.get(target, ()):
+                    self.owner(path) not in FRIENDS.get(target, ()) and \
+                    not self.is_fuzzer_with_test_header(path, wanted):
                 self.report(path, line, f"{shown}, an internal header of {wanted.parent}",
                             "use the public header, or make that one public")
             return

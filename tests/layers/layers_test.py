@@ -48,6 +48,8 @@ FILES = {
                              '#include "matrixcore/backends/sqlite.h"\nTEST(Room, Is) {}\n',
     "backends/memory/memory.cc": "#include <memory>\n",
     "tests/vectors/vectors.h": "",
+    "tests/fuzz/room_fuzz.cc": '#include "room/test_room.h"\n#include "fuzz/check.h"\n',
+    "tests/fuzz/check.h": "",
     "src/event/event_test.cc": '#include "vectors/vectors.h"\nTEST(Event, Is) {}\n',
     "src/net/server.cc": "#include <boost/asio.hpp>\n",
     "backends/sqlite/sqlite.cc": '#include <sqlite3.h>\n#include "sqlite/rows.h"\n',
@@ -181,6 +183,10 @@ class LayersTest(unittest.TestCase):
     def test_test_of_another_directory_includes_no_internal_header(self):
         found = self.check({"tests/scenario/talk_test.cc": '#include "sqlite/rows.h"\n'})
         self.assert_one(found, "tests/scenario/talk_test.cc:1:", "internal header of backends/sqlite")
+
+    def test_fuzzer_includes_no_internal_header_of_sources(self):
+        found = self.check({"tests/fuzz/json_fuzz.cc": '#include "json/tape.h"\n'})
+        self.assert_one(found, "tests/fuzz/json_fuzz.cc:1:", "internal header of src/json")
 
     def test_test_includes_nothing_of_an_example(self):
         found = self.check({"tests/scenario/talk_test.cc": '#include "homeserver/config.h"\n'})
