@@ -84,7 +84,7 @@ class Interner {
   }
 
   void ReadCreate() {
-    if (c_.create == kNoIndex) {
+    if (c_.create == kNoIndex && event_.Is(kTypeCreate, "")) {
       c_.create = index_;
       c_.room_id = event_.room_id();
     }
