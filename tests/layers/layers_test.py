@@ -202,7 +202,8 @@ class LayersTest(unittest.TestCase):
 
     def test_header_of_tests_that_sources_include(self):
         found = self.check({"src/room/room.cc": '#include "room/rows.h"\n',
-                            "src/room/rows.h": '#include "room/test_room.h"\n'})
+                            "src/room/rows.h": '#include "room/test_room.h"\n',
+                            "tests/fuzz/room_fuzz.cc": ""})
         self.assert_one(found, "src/room/test_room.h:1:", "backend_sqlite is not below room")
 
     def test_path_through_the_parent(self):
