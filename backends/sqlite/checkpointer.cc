@@ -58,7 +58,10 @@ void Checkpointer::AfterCommit() {
   if (log_pages_ < limit_pages_) return;
   {
     MutexLock lock(mutex_);
-    if (state_ == State::kRequested || state_ == State::kRunning) return;
+    while (state_ == State::kRequested || state_ == State::kRunning) {
+      if (log_pages_ < 2 * kHardFactor * limit_pages_) return;
+      done_.Wait(mutex_);
+    }
     if (state_ == State::kIdle) {
       // Long reads stop passes short: a new one has a point only once the log
       // has grown again.
@@ -97,6 +100,7 @@ void Checkpointer::Run() {
     NoteFailure(*background_, code);
     MutexLock lock(mutex_);
     state_ = State::kDone;
+    done_.NotifyOne();
   }
 }
 

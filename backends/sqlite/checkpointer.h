@@ -19,9 +19,10 @@ namespace matrixcore::sqlite {
 // appended meanwhile; then all of the log is in the file, and SQLite starts it
 // again from its beginning.  Reads that overlap all the time may prevent that:
 // at eight times the limit the writer waits a moment for readers to move on,
-// and if one does not, again when the log has grown by half.
+// and if one does not, again when the log has grown by half.  A pass that is
+// slower than the writer is waited for at sixteen times the limit.
 //
-// NoteCommit and Finish belong to the writer's thread.
+// AfterCommit belongs to the writer's thread.
 class Checkpointer {
  public:
   // `writer` must outlive it.  `background` is for the thread alone.  `logger`
@@ -35,9 +36,6 @@ class Checkpointer {
   // Between two transactions: does what has to be done.  Cheap when nothing
   // has.
   void AfterCommit();
-
-  // The log's length in pages, as of the newest commit.
-  int log_pages() const { return log_pages_; }
 
   void Close();
 
@@ -57,6 +55,7 @@ class Checkpointer {
 
   Mutex mutex_;
   CondVar wake_;
+  CondVar done_;
   State state_ MC_GUARDED_BY(mutex_) = State::kIdle;
   bool closed_ MC_GUARDED_BY(mutex_) = false;
   std::thread thread_;
