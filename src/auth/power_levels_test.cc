@@ -147,6 +147,12 @@ TEST(PowerLevelsTest, FormatByVersion) {
   EXPECT_EQ(judge("10", "{}"), Rule::kAllowed);
 }
 
+TEST(PowerLevelsTest, HistoricalUserIdsMayBeNamed) {
+  EXPECT_EQ(Change("12", R"({"state_default":0,"users":{"@mod:x":50}})",
+                   R"({"users":{"@:x":1,"@A B\u0001:x":1,"@mod:x":50}})"),
+            Rule::kAllowed);
+}
+
 // Values count, not their spelling.
 TEST(PowerLevelsTest, SameValueInAnotherForm) {
   EXPECT_EQ(

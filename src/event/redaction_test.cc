@@ -107,6 +107,12 @@ TEST(RedactionTest, PowerLevels) {
             R"("users_default":9})");
 }
 
+TEST(RedactionTest, KeysThatNeedEscapesStayEscaped) {
+  const std::string content =
+      R"({"events":{"a\"b":1,"line\nbreak":2},"users":{"@q\"\\:x":3}})";
+  EXPECT_EQ(RedactContent("11", kTypePowerLevels, content), content);
+}
+
 TEST(RedactionTest, AliasesVisibilityRedactionAndTheRest) {
   EXPECT_EQ(RedactContent("5", kTypeAliases, R"({"aliases":["#a:b"],"x":1})"),
             R"({"aliases":["#a:b"]})");

@@ -320,6 +320,17 @@ TEST(SigningTest, ReferenceHashIgnoresWhatIsNotCoveredAndRelaxesNumbers) {
             hash(R"({"content":{},"depth":1.5,"type":"t"})"));
 }
 
+// Such an event is rejected later; its id still covers the room_id.
+TEST(SigningTest, CreateOfVersionTwelveWithRoomIdKeepsItInTheHash) {
+  const auto id = [](const char* text) {
+    const json::Document document = *json::Document::Parse(text);
+    return *ComputeEventId(document.root(), Version("12"));
+  };
+  EXPECT_NE(id(R"({"content":{},"state_key":"","type":"m.room.create"})"),
+            id(R"({"content":{},"room_id":"!x","state_key":"",
+                   "type":"m.room.create"})"));
+}
+
 TEST(SigningTest, EventIdsByVersion) {
   Result<json::Document> document = json::Document::Parse(
       R"({"content":{},"event_id":"$own:id","type":"t","depth":13})");

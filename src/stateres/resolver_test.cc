@@ -306,6 +306,108 @@ TEST_F(ResolverTest, RejectedEventInTheStateFallsBack) {
   EXPECT_EQ(At({With({"$left"}), With({"$left", "$t"})}, "m.room.topic"), "$t");
 }
 
+// An event that was rejected when it was received is tried like any other.
+TEST_F(ResolverTest, RejectedEventsTakePart) {
+  Start("10");
+  AddBasics();
+  Add(Topic("$t", "@mod:x", {"$create", "$pl", "$mod"}, 1));
+  room_->Reject("$t");
+  EXPECT_EQ(At({With({}), With({"$t"})}, "m.room.topic"), "$t");
+}
+
+// Power levels and join rules with a state key of their own move nothing.
+TEST_F(ResolverTest, OtherStateKeysMakeNoPowerEvents) {
+  Start("10");
+  AddBasics();
+  Add({"$jr-x",
+       "m.room.join_rules",
+       "x",
+       "@admin:x",
+       R"({"join_rule":"invite"})",
+       {"$create", "$pl", "$admin"},
+       1});
+  Add({"$pl-x",
+       "m.room.power_levels",
+       "x",
+       "@admin:x",
+       R"({"users":{}})",
+       {"$create", "$pl", "$admin"},
+       2});
+  RoomGraph graph = room_->Graph();
+  Explanation explanation;
+  StateResolver(graph).Resolve(
+      std::vector<StateMap>{Numbered(graph, With({})),
+                            Numbered(graph, With({"$jr-x", "$pl-x"}))},
+      &explanation);
+  ASSERT_EQ(explanation.steps.size(), 2u);
+  for (const Explanation::Step& step : explanation.steps) {
+    EXPECT_EQ(step.phase, Explanation::Phase::kMainline);
+  }
+}
+
+// Ids are compared as texts: "-" and "_" of the URL-safe alphabet stand where
+// "+" and "/" of version 3 do not.
+TEST_F(ResolverTest, IdsCompareAsTexts) {
+  for (const auto& [version, first, last] : {std::tuple{"3", "$+", "$A"},
+                                             {"4", "$-", "$A"},
+                                             {"3", "$/", "$A"},
+                                             {"4", "$A", "$_"}}) {
+    Start(version);
+    AddBasics();
+    Add(Topic(first, "@mod:x", {"$create", "$pl", "$mod"}, 5));
+    Add(Topic(last, "@mod:x", {"$create", "$pl", "$mod"}, 5));
+    EXPECT_EQ(At({With({first}), With({last})}, "m.room.topic"), last);
+  }
+}
+
+// The auth chain of a power event counts as far as it stays in the full
+// conflicted set: what only an unconflicted event leads to is no power event.
+TEST_F(ResolverTest, PowerEventsPullOnlyThroughTheConflictedSet) {
+  Start("10");
+  AddBasics();
+  Add({"$pl1",
+       "m.room.power_levels",
+       "",
+       "@admin:x",
+       R"({"users":{"@admin:x":100,"@bob:x":100,"@mod:x":50}})",
+       {"$create", "$pl", "$admin"},
+       1});
+  Add({"$pl2",
+       "m.room.power_levels",
+       "",
+       "@bob:x",
+       R"({"users":{"@admin:x":100,"@bob:x":100,"@mod:x":50},"ban":40})",
+       {"$create", "$pl1", "$bob"},
+       2});
+  Add(Topic("$t", "@mod:x", {"$create", "$pl2", "$mod"}, 3));
+  Add({"$ban",
+       "m.room.member",
+       "@eve:x",
+       "@mod:x",
+       R"({"membership":"ban"})",
+       {"$create", "$pl2", "$mod"},
+       4});
+  Add({"$bob2",
+       "m.room.member",
+       "@bob:x",
+       "@bob:x",
+       R"({"membership":"join","displayname":"b"})",
+       {"$create", "$pl2", "$jr", "$bob"},
+       5});
+  RoomGraph graph = room_->Graph();
+  Explanation explanation;
+  StateResolver(graph).Resolve(
+      std::vector<StateMap>{Numbered(graph, With({"$pl2", "$t", "$ban"})),
+                            Numbered(graph, With({"$pl2", "$t", "$bob2"}))},
+      &explanation);
+  // $bob is conflicted and in the ban's auth chain, but only behind $pl2.
+  ASSERT_EQ(explanation.steps.size(), 3u);
+  EXPECT_EQ(graph.event_id(explanation.steps[0].event), "$ban");
+  EXPECT_EQ(explanation.steps[0].phase, Explanation::Phase::kPower);
+  EXPECT_EQ(graph.event_id(explanation.steps[1].event), "$bob");
+  EXPECT_EQ(explanation.steps[1].phase, Explanation::Phase::kMainline);
+}
+
 // In version 12 the room id names the create event.
 TEST_F(ResolverTest, CreateOfVersionTwelveNeedsNoAuthEvent) {
   Start("12");
