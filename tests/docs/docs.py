@@ -12,7 +12,8 @@ import re
 import sys
 from pathlib import Path
 
-LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"\[[^\]]+\]\(([^)#:]+)(?:#[^)]*)?\)")
+CODE = re.compile(r"`[^`]*`")
 
 
 def check(root):
@@ -24,7 +25,9 @@ def check(root):
                           "examples/link_core/main.cc; copy that file into it")
     for page in [root / "README.md", *sorted((root / "docs").glob("*.md"))]:
         for number, line in enumerate(page.read_text().splitlines(), 1):
-            for target in LINK.findall(line):
+            if line.startswith("    "):
+                continue  # code
+            for target in LINK.findall(CODE.sub("code", line)):
                 if not (page.parent / target).exists():
                     violations.append(
                         f"{page.relative_to(root)}:{number}: the link to {target} "
