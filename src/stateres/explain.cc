@@ -89,26 +89,20 @@ class Writer {
   // Why the winner won, in words.
   std::string_view Reason(KeyIdx key, bool is_conflicted) const {
     const EventIdx winner = resolved_.Get(key);
-    const bool v1 = graph_.rules().state_resolution == StateResolution::kV1;
-    bool allowed = false;
-    bool tried = false;
-    for (const auto& step : explanation_.steps) {
-      if (step.key != key) continue;
-      tried = true;
-      allowed =
-          allowed || (step.event == winner && step.rule == Rule::kAllowed);
-    }
     if (winner == kNoIndex) return "no candidate was allowed";
-    if (!is_conflicted && !allowed) return "all states have this event";
-    if (!is_conflicted && graph_.key_of(winner) == key && !v1) {
-      return "an event of the auth difference, allowed";
+    const auto& added = explanation_.added_keys;
+    if (std::find(added.begin(), added.end(), key) != added.end()) {
+      return "no state has an event; one of the auth difference was allowed";
     }
-    if (v1) {
-      if (!tried) return "no state has another event";
-      return allowed ? "the last allowed, by depth and hash"
-                     : "the first, by depth and hash";
+    if (!is_conflicted) return "all states have this event";
+    if (graph_.rules().state_resolution != StateResolution::kV1) {
+      return "the last candidate that was allowed";
     }
-    return "the last candidate that was allowed";
+    const bool tried = std::any_of(
+        explanation_.steps.begin(), explanation_.steps.end(),
+        [key](const Explanation::Step& step) { return step.key == key; });
+    return tried ? "by depth, hash and what each allowed"
+                 : "no state has another event";
   }
 
   void WriteStep(size_t i) {

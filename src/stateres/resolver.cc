@@ -293,6 +293,9 @@ StateMap StateResolver::Impl::Finish(std::span<const StateMap> states) {
   for (const Change& change : changes_) {
     const KeyIdx key = change.key;
     if (key_conflicted_[key] == 0 && states[0].Get(key) == kNoIndex) {
+      if (explanation_ != nullptr && result.Get(key) == kNoIndex) {
+        explanation_->added_keys.push_back(key);
+      }
       result.Set(key, state_[key]);
     }
   }

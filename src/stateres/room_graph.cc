@@ -1,5 +1,7 @@
 #include "matrixcore/stateres/room_graph.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -371,7 +373,7 @@ Status RoomGraph::AddAll(std::span<const Source> events) {
     size_t next_auth;
   };
   std::vector<Frame> open;
-  bool cycle = false;
+  std::string_view cycle;  // An event on the first one.
   for (size_t i = 0; i < events.size(); ++i) {
     if (marks[i] != Mark::kNew) continue;
     marks[i] = Mark::kOpen;
@@ -388,6 +390,7 @@ Status RoomGraph::AddAll(std::span<const Source> events) {
         }
         if (marks[found->second] != Mark::kNew) {
           broken = true;  // Everything that is open leads to a cycle.
+          if (cycle.empty()) cycle = id;
           continue;
         }
         marks[found->second] = Mark::kOpen;
@@ -398,10 +401,10 @@ Status RoomGraph::AddAll(std::span<const Source> events) {
       marks[at] = broken ? Mark::kLeftOut : Mark::kDone;
       if (!broken) Add(event, events[at].rejected);
     }
-    cycle = cycle || broken;
   }
-  if (!cycle) return OkStatus();
-  return Status(StatusCode::kInvalidArgument, "auth events form a cycle");
+  if (cycle.empty()) return OkStatus();
+  return Status(StatusCode::kInvalidArgument,
+                fmt::format("auth events form a cycle through {}", cycle));
 }
 
 EventIdx RoomGraph::Find(std::string_view event_id) const {

@@ -23,6 +23,8 @@ struct Explanation {
   // Keys at which the states differ, and the events there.
   std::vector<KeyIdx> conflicted_keys;
   std::vector<EventIdx> conflicted_events;
+  // Keys at which no state has an event, but the result has one.
+  std::vector<KeyIdx> added_keys;
   // v2 and v2.1 only.
   std::vector<EventIdx> auth_difference;
   std::vector<EventIdx> conflicted_subgraph;  // v2.1 only.
