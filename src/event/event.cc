@@ -200,10 +200,11 @@ void EventFactory::FillReferences(const EventFields& fields, Event* event) {
 Result<EventPtr> EventFactory::Make(std::string canonical, std::string event_id,
                                     const RoomVersionRules& rules,
                                     EventTrust trust) {
-  const auto failure = [trust](const char* message) {
+  const auto failure = [trust](std::string message) {
     return trust == EventTrust::kStored
-               ? Status(StatusCode::kDataLoss, message)
-               : Status(StatusCode::kInvalidArgument, "M_BAD_JSON", message);
+               ? Status(StatusCode::kDataLoss, std::move(message))
+               : Status(StatusCode::kInvalidArgument, "M_BAD_JSON",
+                        std::move(message));
   };
   if (canonical.size() >= UINT32_MAX) {
     return Status(StatusCode::kTooLarge, "M_TOO_LARGE",
@@ -216,10 +217,15 @@ Result<EventPtr> EventFactory::Make(std::string canonical, std::string event_id,
 
   EventFields fields;
   if (!fields.Read(event->json_)) return failure("not a JSON object");
-  if (!canonical::IsString(fields.type) ||
-      !canonical::IsString(fields.sender) ||
-      !canonical::IsObject(fields.content)) {
-    return failure("not an event: type, sender or content is missing");
+  const char* missing = !canonical::IsString(fields.type)     ? "type"
+                        : !canonical::IsString(fields.sender) ? "sender"
+                                                              : nullptr;
+  if (missing != nullptr) {
+    return failure(std::string("not an event: ") + missing +
+                   " is missing or not a string");
+  }
+  if (!canonical::IsObject(fields.content)) {
+    return failure("not an event: content is missing or not an object");
   }
   event->content_begin_ =
       static_cast<uint32_t>(fields.content.data() - event->json_.data());

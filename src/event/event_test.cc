@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "matrixcore/json/object.h"
+#include "vectors/vectors.h"
 
 namespace matrixcore {
 namespace {
@@ -324,6 +325,61 @@ TEST(EventTest, ContentIsParsedOnceByManyThreads) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(seen, std::vector<const char*>(4, seen[0]));
+}
+
+// An example of the specification's data: `allOf` and `$ref` put parts of it
+// elsewhere.
+json::Object SpecExample(json::Value value) {
+  json::Object event;
+  const auto merge = [&event](const json::Object& part) {
+    for (const auto& [key, raw] : part.members()) event.SetRaw(key, raw);
+  };
+  if (const auto file = value["$ref"].AsString()) {
+    const json::Document part =
+        vectors::ReadJson("spec/examples/" + std::string(*file));
+    merge(SpecExample(part.root()));
+  }
+  for (const json::Value part : value["allOf"]) merge(SpecExample(part));
+  merge(json::Object::From(value));
+  event.Erase("$ref");
+  event.Erase("allOf");
+  return event;
+}
+
+TEST(EventTest, SpecExamplesAreEventsOfTheirVersions) {
+  const struct {
+    const char* file;
+    int first;
+    int last;
+  } kExamples[] = {{"pdu_v1", 1, 2},    {"pdu_v3", 3, 3},
+                   {"pdu_v4", 4, 10},   {"pdu_v11", 11, 11},
+                   {"pdu_v12", 12, 12}, {"pdu_v4_join_membership", 8, 11}};
+  for (const auto& example : kExamples) {
+    const json::Document document = vectors::ReadJson(
+        "spec/examples/" + std::string(example.file) + ".json");
+    const json::Object pdu = SpecExample(document.root());
+    for (int version = example.first; version <= example.last; ++version) {
+      const auto parsed =
+          Event::Parse(pdu.ToJson(), Version(std::to_string(version)));
+      ASSERT_TRUE(parsed.ok())
+          << example.file << " " << parsed.status().message();
+      EXPECT_EQ((*parsed)->sender(), "@alice:example.com");
+      EXPECT_EQ((*parsed)->depth(), 12);
+      EXPECT_FALSE((*parsed)->prev_events().empty());
+      const bool has_redacts = !pdu.Get("redacts").empty();
+      EXPECT_EQ((*parsed)->redacts().empty(), !has_redacts || version >= 11);
+    }
+    // Versions with other references to events refuse it.
+    const char* other = example.first >= 3 ? "2" : "3";
+    EXPECT_FALSE(Event::Parse(pdu.ToJson(), Version(other)).ok())
+        << example.file;
+  }
+  // An example of what all formats share, which no version takes for an event.
+  const json::Document minimal =
+      vectors::ReadJson("spec/examples/minimal_pdu.json");
+  for (const RoomVersionRules* rules : AllRoomVersions()) {
+    EXPECT_FALSE(Event::Parse(minimal.text(), *rules).ok()) << rules->id;
+  }
 }
 
 }  // namespace

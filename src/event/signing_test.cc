@@ -119,7 +119,7 @@ TEST(SigningTest, SpecEventVectors) {
 
 TEST(SigningTest, PolicyServerVectors) {
   const json::Document vectors =
-      vectors::ReadJson("policy_server/signatures.json");
+      vectors::ReadJson("tuwunel/signature_vectors.json");
   const std::string via(vectors.root()["via"].StringOr(""));
   const auto key =
       ParseEd25519PublicKey(vectors.root()["public_key"].StringOr(""));

@@ -78,19 +78,26 @@ TEST(StateResVectorsTest, GeneratedRooms) {
   }
 }
 
+// A state that ruma recorded, without the header of its file.
+StateIds ReadSnapshot(const std::string& name) {
+  const std::string snapshot = vectors::ReadFile("ruma/" + name);
+  const json::Document rows =
+      *json::Document::Parse(snapshot.substr(snapshot.find("\n[")));
+  StateIds state;
+  for (const json::Value row : rows.root()) {
+    state.emplace(StateKey{std::string(row["type"].StringOr("?")),
+                           std::string(row["state_key"].StringOr("?"))},
+                  row["event_id"].StringOr("?"));
+  }
+  return state;
+}
+
 // The problems of ruma's test suite.
 class RumaProblem {
  public:
-  explicit RumaProblem(json::Value problem) : problem_(problem) {
-    const std::string snapshot = vectors::ReadFile(
-        "ruma/" + std::string(problem["expected"].StringOr("")));
-    const json::Document rows =
-        *json::Document::Parse(snapshot.substr(snapshot.find("\n[")));
-    for (const json::Value row : rows.root()) {
-      expected_.emplace(StateKey{std::string(row["type"].StringOr("?")),
-                                 std::string(row["state_key"].StringOr("?"))},
-                        row["event_id"].StringOr("?"));
-    }
+  explicit RumaProblem(json::Value problem)
+      : problem_(problem),
+        expected_(ReadSnapshot(std::string(problem["expected"].StringOr("")))) {
     for (const json::Value file : problem["pdus"]) {
       const json::Document pdus = Fixture(file);
       if (room_ == nullptr) {
@@ -200,6 +207,27 @@ TEST(StateResVectorsTest, RumasProblems) {
     ++count;
   }
   EXPECT_EQ(count, 7u);
+}
+
+// Problem A of MSC4297 in a room of version 10: v2 answers as in version 11,
+// and loses the join rules that v2.1 keeps.
+TEST(StateResVectorsTest, TuwunelsProblem) {
+  TestRoom room(*FindRoomVersion("10"));
+  const json::Document pdus =
+      vectors::ReadJson("tuwunel/state-res-v2.1-starts-from-empty-set.json");
+  for (const json::Value pdu : pdus.root()) room.Add(pdu);
+  std::vector<StateIds> sets;
+  for (const char* file : {"state-bob", "state-charlie"}) {
+    const json::Document ids = vectors::ReadJson(
+        std::string("ruma/fixtures/MSC4297-problem-A/") + file + ".json");
+    sets.push_back(StateOf(&room, ids.root()));
+  }
+  const Result<StateIds> resolved = ResolveStateIds(room.rules(), sets, room);
+  ASSERT_TRUE(resolved.ok());
+  EXPECT_EQ(
+      Text(*resolved),
+      Text(ReadSnapshot(
+          "snapshots/msc4297_problem_a_state_res_v2_0@resolved_state.snap")));
 }
 
 }  // namespace
