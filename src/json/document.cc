@@ -12,9 +12,17 @@
 namespace matrixcore::json {
 namespace {
 
-Status NotJson(std::string_view what, size_t offset) {
+// Says where in `text`, by line and column too when it has several lines.
+Status NotJson(std::string_view what, size_t offset, std::string_view text) {
+  std::string place = fmt::format("byte {}", offset);
+  const std::string_view before = text.substr(0, offset);
+  const auto newlines = std::count(before.begin(), before.end(), '\n');
+  if (newlines > 0) {
+    place += fmt::format(" (line {}, column {})", newlines + 1,
+                         before.size() - before.rfind('\n'));
+  }
   return Status(StatusCode::kInvalidArgument, "M_NOT_JSON",
-                fmt::format("Not JSON at byte {}: {}", offset, what));
+                fmt::format("Not JSON at {}: {}", place, what));
 }
 
 bool IsIntegerText(std::string_view number) {
@@ -158,10 +166,10 @@ class TapeBuilder {
 Status FillTape(Tape* tape, const ParseOptions& options) {
   const std::string_view text = tape->text;
   if (text.size() > kMaxTextBytes) {
-    return NotJson("Too long.", kMaxTextBytes);
+    return NotJson("Too long.", kMaxTextBytes, "");
   }
   const size_t valid = ValidUtf8Prefix(text);
-  if (valid != text.size()) return NotJson("Invalid UTF-8.", valid);
+  if (valid != text.size()) return NotJson("Invalid UTF-8.", valid, text);
 
   tape->nodes.reserve(text.size() / 16 + 4);
   TextStream stream(text, &tape->unescaped);
@@ -170,14 +178,15 @@ Status FillTape(Tape* tape, const ParseOptions& options) {
   const rapidjson::ParseResult result =
       reader.Parse<kReaderFlags>(stream, builder);
   if (!builder.problem().empty()) {
-    return NotJson(builder.problem(), builder.problem_offset());
+    return NotJson(builder.problem(), builder.problem_offset(), text);
   }
   if (result.IsError()) {
-    return NotJson(rapidjson::GetParseError_En(result.Code()), result.Offset());
+    return NotJson(rapidjson::GetParseError_En(result.Code()), result.Offset(),
+                   text);
   }
   // The reader takes a NUL for the end.
   if (stream.Tell() != text.size()) {
-    return NotJson("A NUL character.", stream.Tell());
+    return NotJson("A NUL character.", stream.Tell(), text);
   }
   if (tape->nodes.capacity() > tape->nodes.size() + tape->nodes.size() / 4) {
     tape->nodes.shrink_to_fit();
