@@ -1,13 +1,14 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <set>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "commands.h"
 #include "input.h"
 #include "matrixcore/auth/auth.h"
-#include "matrixcore/event/types.h"
 #include "matrixcore/json/writer.h"
 #include "room.h"
 
@@ -43,26 +44,27 @@ void WriteVerdict(const Verdict& verdict, const RoomVersionRules& rules,
   }
 }
 
-Result<EventPtr> Load(json::Value pdu, const RoomVersionRules& rules) {
-  return Event::FromTrusted(pdu.raw(), rules,
-                            std::string(pdu["event_id"].StringOr("")));
-}
-
-Result<std::string> JudgeVector(json::Value vector) {
-  const std::string_view version = vector["room_version"].StringOr("");
-  const RoomVersionRules* rules = FindRoomVersion(version);
-  if (rules == nullptr) {
-    return Status(StatusCode::kInvalidArgument,
-                  fmt::format("unknown room version {}", version));
+Result<std::string> JudgeVector(const std::string& where, json::Value vector) {
+  const json::Value version = vector["room_version"];
+  MC_ASSIGN_OR_RETURN(
+      const RoomVersionRules* rules,
+      RulesOf(where + ", room_version", version.StringOr(version.raw())));
+  if (!vector["auth_state"].IsArray()) {
+    return Wrong(where + ", auth_state",
+                 "is missing or not an array; give the PDUs of the state");
   }
   std::vector<EventPtr> events;
   EventState state;
   for (const json::Value pdu : vector["auth_state"]) {
-    MC_ASSIGN_OR_RETURN(EventPtr event, Load(pdu, *rules));
+    MC_ASSIGN_OR_RETURN(EventPtr event,
+                        LoadEvent(fmt::format("{}, auth_state, PDU {}", where,
+                                              events.size() + 1),
+                                  pdu, *rules));
     state.Add(event.get());
     events.push_back(std::move(event));
   }
-  MC_ASSIGN_OR_RETURN(const EventPtr event, Load(vector["event"], *rules));
+  MC_ASSIGN_OR_RETURN(const EventPtr event,
+                      LoadEvent(where + ", event", vector["event"], *rules));
   std::string line;
   json::Writer w(&line);
   w.BeginObject();
@@ -72,69 +74,80 @@ Result<std::string> JudgeVector(json::Value vector) {
   return line;
 }
 
-// Both kinds of rules, against the event's own auth events.
-Verdict JudgeByOwnAuthEvents(const Event& event, const Room& room) {
+// Both kinds of rules, against the event's own auth events.  `rejected` are the
+// events that were rejected before.
+Verdict JudgeByOwnAuthEvents(const Event& event, const Room& room,
+                             const std::set<std::string_view>& rejected) {
   std::vector<AuthEvent> auth_events;
   EventState state;
-  if (!room.rules().create_in_auth_events) state.Add(room.create());
+  const Event* create = room.create();
+  if (create != nullptr && rejected.count(create->event_id()) != 0) {
+    create = nullptr;
+  }
+  if (!room.rules().create_in_auth_events) state.Add(create);
   for (const std::string& id : event.auth_events()) {
     const Event* auth = room.Find(id);
-    auth_events.push_back({auth, room.IsRejected(id)});
+    auth_events.push_back({auth, rejected.count(id) != 0});
     state.Add(auth);
   }
-  Verdict verdict = CheckAuthEvents(event, auth_events, room.create());
+  Verdict verdict = CheckAuthEvents(event, auth_events, create);
   return verdict.allowed() ? CheckStateAuth(event, state) : verdict;
+}
+
+void WriteLine(const Event& event, const Verdict& verdict, std::string* out) {
+  json::Writer w(out);
+  w.BeginObject().Field("event_id", event.event_id());
+  WriteVerdict(verdict, event.rules(), &w);
+  w.EndObject();
+  *out += '\n';
 }
 
 }  // namespace
 
-Result<std::string> AuthCheckVectors(std::string input) {
-  MC_ASSIGN_OR_RETURN(const std::vector<std::string> vectors,
-                      ParseObjects(std::move(input)));
+Result<std::string> AuthCheckVectors(const Input& input) {
+  MC_ASSIGN_OR_RETURN(const std::vector<PlacedObject> vectors,
+                      ParseObjects(input));
   std::string out;
-  for (size_t i = 0; i < vectors.size(); ++i) {
+  for (const PlacedObject& text : vectors) {
     MC_ASSIGN_OR_RETURN(const json::Document vector,
-                        json::Document::ParseView(vectors[i]));
-    Result<std::string> line = JudgeVector(vector.root());
-    if (!line.ok()) {
-      return Status(line.status().code(), fmt::format("vector {}: {}", i + 1,
-                                                      line.status().message()));
-    }
-    out += *line + "\n";
+                        json::Document::ParseView(text.json));
+    MC_ASSIGN_OR_RETURN(const std::string line,
+                        JudgeVector(text.where, vector.root()));
+    out += line + "\n";
   }
   return out;
 }
 
-Result<std::string> AuthCheckOne(std::string event, std::string state,
-                                 const RoomVersionRules& rules) {
-  MC_ASSIGN_OR_RETURN(const Room judged,
-                      Room::Read(event, std::string(rules.id)));
-  MC_ASSIGN_OR_RETURN(const Room room,
-                      Room::Read(state, std::string(rules.id)));
+Result<std::string> AuthCheckByState(const Input& events, const Input& state,
+                                     const std::string& room_version) {
+  MC_ASSIGN_OR_RETURN(const Room room, Room::Read({state}, room_version));
+  MC_ASSIGN_OR_RETURN(const Room judged, Room::Read({events}, room.rules().id));
   EventState source;
   for (const EventPtr& entry : room.events()) source.Add(entry.get());
   std::string out;
   for (const EventPtr& candidate : judged.events()) {
-    json::Writer w(&out);
-    w.BeginObject().Field("event_id", candidate->event_id());
-    WriteVerdict(CheckStateAuth(*candidate, source), rules, &w);
-    w.EndObject();
-    out += '\n';
+    WriteLine(*candidate, CheckStateAuth(*candidate, source), &out);
   }
   return out;
 }
 
-Result<std::string> AuthCheckAll(std::string events,
-                                 const RoomVersionRules& rules) {
-  MC_ASSIGN_OR_RETURN(const Room room,
-                      Room::Read(events, std::string(rules.id)));
-  std::string out;
+Result<std::string> AuthCheckAll(const std::vector<Input>& events,
+                                 const std::string& room_version) {
+  MC_ASSIGN_OR_RETURN(const Room room, Room::Read(events, room_version));
+  std::set<std::string_view> rejected;
   for (const EventPtr& event : room.events()) {
-    json::Writer w(&out);
-    w.BeginObject().Field("event_id", event->event_id());
-    WriteVerdict(JudgeByOwnAuthEvents(*event, room), rules, &w);
-    w.EndObject();
-    out += '\n';
+    if (room.IsRejected(event->event_id())) rejected.insert(event->event_id());
+  }
+  // An event that is rejected lets those fail that name it.
+  std::vector<Verdict> verdicts(room.events().size());
+  for (const size_t i : InOrder(room, &Event::auth_events)) {
+    const Event& event = *room.events()[i];
+    verdicts[i] = JudgeByOwnAuthEvents(event, room, rejected);
+    if (!verdicts[i].allowed()) rejected.insert(event.event_id());
+  }
+  std::string out;
+  for (size_t i = 0; i < verdicts.size(); ++i) {
+    WriteLine(*room.events()[i], verdicts[i], &out);
   }
   return out;
 }

@@ -6,151 +6,59 @@
 
 #include "commands.h"
 #include "matrixcore/auth/auth.h"
-#include "matrixcore/event/types.h"
 #include "picture.h"
 #include "room.h"
 
 namespace matrixcore::inspect {
 namespace {
 
-// A StateMap as the authorisation rules look at it.
-class NumberedState : public StateSource {
- public:
-  NumberedState(const Problem& problem, const StateMap& state)
-      : problem_(problem), state_(state) {}
-  const Event* Find(std::string_view type,
-                    std::string_view state_key) const override {
-    if (type == kTypeCreate && !problem_.room.rules().create_in_auth_events) {
-      return problem_.room.create();
-    }
-    const KeyIdx key = problem_.graph->FindKey(type, state_key);
-    const EventIdx event = key == kNoIndex ? kNoIndex : state_.Get(key);
-    return event == kNoIndex
-               ? nullptr
-               : problem_.room.Find(problem_.graph->event_id(event));
-  }
-
- private:
-  const Problem& problem_;
-  const StateMap& state_;
-};
-
-// Positions of the events with prev events before those that name them; events
-// of a cycle come last, in the order of the file.
-std::vector<size_t> InOrder(const Room& room) {
-  const auto& events = room.events();
-  std::map<std::string_view, size_t> positions;
-  for (size_t i = 0; i < events.size(); ++i)
-    positions[events[i]->event_id()] = i;
-  std::vector<size_t> waits_for(events.size(), 0);
-  std::vector<std::vector<size_t>> waiting(events.size());
-  for (size_t i = 0; i < events.size(); ++i) {
-    for (const std::string& prev : events[i]->prev_events()) {
-      const auto found = positions.find(prev);
-      if (found == positions.end() || found->second == i) continue;
-      waiting[found->second].push_back(i);
-      ++waits_for[i];
-    }
-  }
-  std::set<size_t> ready;
-  for (size_t i = 0; i < events.size(); ++i) {
-    if (waits_for[i] == 0) ready.insert(i);
-  }
-  std::vector<size_t> order;
-  std::vector<bool> done(events.size(), false);
-  while (!ready.empty()) {
-    const size_t i = *ready.begin();
-    ready.erase(ready.begin());
-    order.push_back(i);
-    done[i] = true;
-    for (const size_t next : waiting[i]) {
-      if (--waits_for[next] == 0) ready.insert(next);
-    }
-  }
-  for (size_t i = 0; i < events.size(); ++i) {
-    if (!done[i]) order.push_back(i);
-  }
-  return order;
-}
-
 // What became of the events.
 class Outcomes {
  public:
-  Outcomes(Problem& problem, const std::vector<size_t>& order)
-      : problem_(problem), resolver_(*problem.graph) {
-    if (problem.states.empty()) {
-      Replay(order);
-    } else {
-      resolved_ = resolver_.Resolve(problem.states, &explanation_);
-      for (const Explanation::Step& step : explanation_.steps) {
-        if (step.rule != Rule::kAllowed) rejected_[step.event] = step.rule;
-      }
+  explicit Outcomes(const Problem& problem) : problem_(problem) {
+    Explanation explanation;
+    resolved_ =
+        StateResolver(*problem.graph).Resolve(problem.states, &explanation);
+    for (const Explanation::Step& step : explanation.steps) {
+      if (step.rule != Rule::kAllowed) failed_[step.event] = step.rule;
     }
     for (const StateMap& state : problem.states) {
       state.ForEach([this](KeyIdx, EventIdx e) { in_a_state_.insert(e); });
     }
   }
 
+  // *note is the rule that decided against it.
   Outcome Of(EventIdx event, std::string* note) const {
     const KeyIdx key = problem_.graph->key_of(event);
-    const auto rejected = rejected_.find(event);
-    if (key != kNoIndex && resolved_.Get(key) == event)
+    if (key != kNoIndex && resolved_.Get(key) == event) {
       return Outcome::kCurrent;
-    if (rejected != rejected_.end()) {
+    }
+    const auto rejected = problem_.rejected.find(event);
+    if (rejected != problem_.rejected.end()) {
       *note = rejected->second == Rule::kAllowed ? "marked as rejected"
                                                  : RuleName(rejected->second);
       return Outcome::kRejected;
     }
     if (key == kNoIndex) return Outcome::kMessage;
-    return in_a_state_.count(event) != 0 ? Outcome::kLost : Outcome::kReplaced;
+    const auto failed = failed_.find(event);
+    if (failed != failed_.end()) *note = RuleName(failed->second);
+    if (in_a_state_.count(event) != 0) return Outcome::kLost;
+    return failed != failed_.end() ? Outcome::kRejected : Outcome::kReplaced;
   }
 
  private:
-  // The state after each event, from those after its prev events.
-  void Replay(const std::vector<size_t>& order) {
-    std::map<std::string_view, StateMap> after;
-    std::set<std::string_view> newest;
-    for (const size_t i : order) {
-      const Event& event = *problem_.room.events()[i];
-      std::vector<StateMap> before;
-      for (const std::string& prev : event.prev_events()) {
-        const auto found = after.find(prev);
-        if (found == after.end()) continue;
-        before.push_back(found->second);
-        newest.erase(found->first);
-      }
-      StateMap state = resolver_.Resolve(before);
-      const EventIdx number = problem_.graph->Find(event.event_id());
-      const Verdict verdict =
-          CheckStateAuth(event, NumberedState(problem_, state));
-      if (verdict.allowed() && !problem_.room.IsRejected(event.event_id())) {
-        problem_.graph->Apply(number, &state);
-      } else {
-        rejected_[number] = verdict.rule;
-      }
-      newest.insert(event.event_id());
-      after[event.event_id()] = std::move(state);
-    }
-    for (const std::string_view id : newest) {
-      problem_.states.push_back(after[id]);
-    }
-    resolved_ = resolver_.Resolve(problem_.states);
-  }
-
-  Problem& problem_;
-  StateResolver resolver_;
+  const Problem& problem_;
   StateMap resolved_;
-  Explanation explanation_;
-  std::map<EventIdx, Rule> rejected_;
+  std::map<EventIdx, Rule> failed_;  // In the resolution.
   std::set<EventIdx> in_a_state_;
 };
 
 }  // namespace
 
 Result<std::string> Dag(const RoomInput& input, const DagOptions& options) {
-  MC_ASSIGN_OR_RETURN(Problem problem, ReadProblem(input));
-  const std::vector<size_t> order = InOrder(problem.room);
-  const Outcomes outcomes(problem, order);
+  MC_ASSIGN_OR_RETURN(const Problem problem, ReadProblem(input));
+  const std::vector<size_t> order = InOrder(problem.room, &Event::prev_events);
+  const Outcomes outcomes(problem);
   std::map<std::string_view, size_t> drawn;
   std::vector<Node> nodes;
   for (const size_t i : order) {

@@ -4,13 +4,17 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <fstream>
 #include <functional>
 #include <string>
+#include <system_error>
+#include <vector>
 
 #include "commands.h"
 #include "input.h"
+#include "room.h"
 
 namespace matrixcore::inspect {
 namespace {
@@ -41,38 +45,32 @@ struct Options {
   std::string vectors;
   std::string event;
   std::string state;
-  std::string events;
-  std::string states;
+  std::vector<std::string> events;
+  std::vector<std::string> states;
   std::string format = "dot";
   std::string output;
   bool auth = false;
 };
 
 Result<const RoomVersionRules*> Rules(const Options& options) {
-  const RoomVersionRules* rules = FindRoomVersion(options.room_version);
-  if (rules == nullptr) {
-    return Status(
-        StatusCode::kInvalidArgument,
-        fmt::format("unknown room version \"{}\"", options.room_version));
-  }
-  return rules;
+  return RulesOf("--room-version", options.room_version);
 }
 
 int RunCanonical(const Options& o) {
-  Result<std::string> input = ReadInput(o.input);
-  return input.ok() ? Print(Canonical(std::move(*input), o.lax))
+  const Result<Input> input = ReadInput(o.input);
+  return input.ok() ? Print(Canonical(*input, o.lax))
                     : Fail(input.status().message());
 }
 
-using EventCommand = Result<std::string> (*)(std::string,
+using EventCommand = Result<std::string> (*)(const Input&,
                                              const RoomVersionRules&);
 
 int RunEventCommand(const Options& o, EventCommand command) {
   const Result<const RoomVersionRules*> rules = Rules(o);
   if (!rules.ok()) return Fail(rules.status().message());
-  Result<std::string> input = ReadInput(o.input);
+  const Result<Input> input = ReadInput(o.input);
   if (!input.ok()) return Fail(input.status().message());
-  return Print(command(std::move(*input), **rules));
+  return Print(command(*input, **rules));
 }
 
 Result<std::string> DoSign(const Options& o) {
@@ -80,11 +78,12 @@ Result<std::string> DoSign(const Options& o) {
   if (!o.room_version.empty()) {
     MC_ASSIGN_OR_RETURN(rules, Rules(o));
   }
-  MC_ASSIGN_OR_RETURN(std::string key_text, ReadInput(o.key_file));
-  key_text.erase(key_text.find_last_not_of(" \r\n") + 1);
-  MC_ASSIGN_OR_RETURN(const SigningKey key, SigningKey::Parse(key_text));
-  MC_ASSIGN_OR_RETURN(std::string input, ReadInput(o.input));
-  return Sign(std::move(input), rules, o.entity, key);
+  MC_ASSIGN_OR_RETURN(Input key_file, ReadInput(o.key_file));
+  key_file.text.erase(key_file.text.find_last_not_of(" \r\n") + 1);
+  const Result<SigningKey> key = SigningKey::Parse(key_file.text);
+  if (!key.ok()) return Wrong(key_file.name, key.status().message());
+  MC_ASSIGN_OR_RETURN(const Input input, ReadInput(o.input));
+  return Sign(input, rules, o.entity, *key);
 }
 
 Result<Answer> DoVerify(const Options& o) {
@@ -94,11 +93,11 @@ Result<Answer> DoVerify(const Options& o) {
   }
   const auto key = ParseEd25519PublicKey(o.public_key);
   if (!key.has_value()) {
-    return Status(StatusCode::kInvalidArgument,
-                  "the public key is not 32 bytes of base64");
+    return Wrong("--public-key",
+                 "is not an Ed25519 key; give its 32 bytes as base64");
   }
-  MC_ASSIGN_OR_RETURN(std::string input, ReadInput(o.input));
-  return Verify(std::move(input), rules, o.entity, o.key_id, *key);
+  MC_ASSIGN_OR_RETURN(const Input input, ReadInput(o.input));
+  return Verify(input, rules, o.entity, o.key_id, *key);
 }
 
 int RunVerify(const Options& o) {
@@ -108,32 +107,38 @@ int RunVerify(const Options& o) {
   return printed != 0 ? printed : answer->good ? 0 : kNegative;
 }
 
+Result<std::vector<Input>> ReadInputs(const std::vector<std::string>& paths) {
+  std::vector<Input> inputs;
+  for (const std::string& path : paths) {
+    MC_ASSIGN_OR_RETURN(Input input, ReadInput(path));
+    inputs.push_back(std::move(input));
+  }
+  return inputs;
+}
+
 Result<std::string> DoAuthCheck(const Options& o) {
   if (!o.vectors.empty()) {
-    MC_ASSIGN_OR_RETURN(std::string input, ReadInput(o.vectors));
-    return AuthCheckVectors(std::move(input));
+    MC_ASSIGN_OR_RETURN(const Input input, ReadInput(o.vectors));
+    return AuthCheckVectors(input);
   }
-  MC_ASSIGN_OR_RETURN(const RoomVersionRules* rules, Rules(o));
   if (!o.events.empty()) {
-    MC_ASSIGN_OR_RETURN(std::string input, ReadInput(o.events));
-    return AuthCheckAll(std::move(input), *rules);
+    MC_ASSIGN_OR_RETURN(const std::vector<Input> events, ReadInputs(o.events));
+    return AuthCheckAll(events, o.room_version);
   }
   if (o.event.empty() || o.state.empty()) {
-    return Status(StatusCode::kInvalidArgument,
-                  "name --vectors, --events, or --event and --state");
+    return Wrong("auth-check",
+                 "name --vectors, or --events, or both --event and --state");
   }
-  MC_ASSIGN_OR_RETURN(std::string event, ReadInput(o.event));
-  MC_ASSIGN_OR_RETURN(std::string state, ReadInput(o.state));
-  return AuthCheckOne(std::move(event), std::move(state), *rules);
+  MC_ASSIGN_OR_RETURN(const Input event, ReadInput(o.event));
+  MC_ASSIGN_OR_RETURN(const Input state, ReadInput(o.state));
+  return AuthCheckByState(event, state, o.room_version);
 }
 
 Result<RoomInput> ReadRoom(const Options& o) {
   RoomInput input;
   input.room_version = o.room_version;
-  MC_ASSIGN_OR_RETURN(input.events, ReadInput(o.events));
-  if (!o.states.empty()) {
-    MC_ASSIGN_OR_RETURN(input.states, ReadInput(o.states));
-  }
+  MC_ASSIGN_OR_RETURN(input.events, ReadInputs(o.events));
+  MC_ASSIGN_OR_RETURN(input.states, ReadInputs(o.states));
   return input;
 }
 
@@ -147,7 +152,9 @@ int RunRoomCommand(
   std::ofstream file(o.output, std::ios::binary);
   file << *text;
   file.close();
-  return file.good() ? 0 : Fail(fmt::format("cannot write {}", o.output));
+  if (file.good()) return 0;
+  return Fail(fmt::format("{}: cannot be written: {}; name another --output",
+                          o.output, std::generic_category().message(errno)));
 }
 
 void AddInput(CLI::App* command, Options* o) {
@@ -246,7 +253,7 @@ class Program {
         "file of {\"id\",\"room_version\",\"event\",\"auth_state\"}");
     auth->add_option("--events", o_.events,
                      "PDUs, each judged by its own auth events");
-    auth->add_option("--event", o_.event, "PDU to judge by --state");
+    auth->add_option("--event", o_.event, "PDUs to judge by --state");
     auth->add_option("--state", o_.state, "PDUs of the room's state");
 
     AddResolution("resolve",
@@ -262,7 +269,7 @@ class Program {
                 return Dag(input, {o_.format == "svg", o_.auth});
               });
             });
-    AddRoomOptions(dag, false);
+    AddRoomOptions(dag);
     dag->add_option("--format", o_.format, "dot (Graphviz) or svg")
         ->check(CLI::IsMember({"dot", "svg"}));
     dag->add_flag("--auth", o_.auth, "draw auth events too");
@@ -273,20 +280,24 @@ class Program {
                      Result<std::string> (*run)(const RoomInput&)) {
     CLI::App* command =
         Add(name, help, [this, run] { return RunRoomCommand(o_, run); });
-    AddRoomOptions(command, true);
+    AddRoomOptions(command);
   }
 
-  void AddRoomOptions(CLI::App* command, bool states_required) {
-    AddVersion(command, &o_);
+  void AddRoomOptions(CLI::App* command) {
+    AddVersion(command, &o_)
+        ->description(
+            "room version, 1 to 12; if left out, what --states or the create "
+            "event say");
     command
         ->add_option("--events", o_.events,
-                     "PDUs, JSON Lines or an array, with or without event_id")
+                     "files of PDUs, JSON Lines or arrays, with or without "
+                     "event_id; - is standard input")
         ->required();
-    command
-        ->add_option("--states", o_.states,
-                     "array of state sets: event ids, or type -> state_key -> "
-                     "id; or an object with state_sets")
-        ->required(states_required);
+    command->add_option(
+        "--states", o_.states,
+        "files of state sets: an array of them, or an object with state_sets, "
+        "or one set; a set is an array of event ids, or type -> state_key -> "
+        "id.  If left out, the states after the newest events");
   }
 
   Options o_;

@@ -4,97 +4,101 @@
 
 #include <utility>
 
-#include "input.h"
 #include "matrixcore/event/signing.h"
 #include "matrixcore/event/types.h"
 
 namespace matrixcore::inspect {
 namespace {
 
-Status Bad(std::string message) {
-  return Status(StatusCode::kInvalidArgument, std::move(message));
-}
-
-// What the create event among the PDUs says.  Rooms without it are of
+// What the create event among the PDUs says.  Without room_version it is
 // version 1.
-Result<std::string> FindVersion(const std::vector<std::string>& pdus) {
-  for (const std::string& pdu : pdus) {
+Result<const RoomVersionRules*> FindVersion(
+    const std::string& files, const std::vector<PlacedObject>& pdus) {
+  for (const PlacedObject& pdu : pdus) {
     MC_ASSIGN_OR_RETURN(const json::Document document,
-                        json::Document::ParseView(pdu));
+                        json::Document::ParseView(pdu.json));
     const json::Value root = document.root();
-    if (root["type"].StringOr("") == kTypeCreate) {
-      return std::string(root["content"]["room_version"].StringOr("1"));
-    }
+    if (root["type"].StringOr("") != kTypeCreate) continue;
+    const json::Value version = root["content"]["room_version"];
+    return RulesOf(pdu.where + ", content.room_version",
+                   version ? version.StringOr(version.raw()) : "1");
   }
-  return Bad("name the room version: there is no create event");
-}
-
-// The ids of a state: an array of them, or type -> state key -> id.
-Result<std::vector<std::string>> ReadState(json::Value state) {
-  std::vector<std::string> ids;
-  const auto add = [&ids](json::Value id) {
-    ids.emplace_back(id.StringOr(""));
-    return id.IsString();
-  };
-  if (state.IsArray()) {
-    for (const json::Value id : state) {
-      if (!add(id)) return Bad("a state set has an entry that is no event id");
-    }
-    return ids;
-  }
-  if (!state.IsObject()) return Bad("a state set is neither array nor object");
-  for (const auto [type, keys] : state.members()) {
-    if (!keys.IsObject())
-      return Bad("a state set is not type -> state key -> id");
-    for (const auto [state_key, id] : keys.members()) {
-      if (!add(id)) return Bad("a state set has an entry that is no event id");
-    }
-  }
-  return ids;
+  return Wrong(files,
+               "has no m.room.create event that would name the room version; "
+               "add it, or name the version with --room-version");
 }
 
 }  // namespace
+
+Result<const RoomVersionRules*> RulesOf(std::string_view where,
+                                        std::string_view version) {
+  if (const RoomVersionRules* rules = FindRoomVersion(version)) return rules;
+  return Wrong(
+      where,
+      fmt::format("unknown room version \"{}\"; known are {} to {}", version,
+                  AllRoomVersions().front()->id, AllRoomVersions().back()->id));
+}
+
+Result<EventPtr> LoadEvent(const std::string& where, json::Value pdu,
+                           const RoomVersionRules& rules) {
+  if (!pdu.IsObject()) {
+    return Wrong(where, "is missing or not an object; give a PDU here");
+  }
+  std::string id(pdu["event_id"].StringOr(""));
+  if (id.empty() && rules.event_id_format == EventIdFormat::kServerGiven) {
+    return Wrong(where, fmt::format("event_id is missing; in room version {} "
+                                    "it cannot be computed: add it",
+                                    rules.id));
+  }
+  if (id.empty()) {
+    Result<std::string> computed = ComputeEventId(pdu, rules);
+    if (!computed.ok()) return Wrong(where, computed.status().message());
+    id = std::move(*computed);
+  }
+  Result<EventPtr> event = Event::FromTrusted(pdu.raw(), rules, std::move(id));
+  if (event.ok()) return event;
+  return Wrong(where, event.status().message() +
+                          "; a PDU has the strings type and sender and the "
+                          "object content");
+}
 
 const Event* Room::Find(std::string_view event_id) const {
   const auto found = by_id_.find(event_id);
   return found == by_id_.end() ? nullptr : events_[found->second].get();
 }
 
-Result<Room> Room::Read(const std::string& pdus, std::string room_version) {
-  MC_ASSIGN_OR_RETURN(const std::vector<std::string> objects,
-                      ParseObjects(pdus));
-  if (room_version.empty()) {
-    MC_ASSIGN_OR_RETURN(room_version, FindVersion(objects));
-  }
+Result<Room> Room::Read(const std::vector<Input>& pdus,
+                        std::string_view room_version) {
   Room room;
-  room.rules_ = FindRoomVersion(room_version);
-  if (room.rules_ == nullptr) {
-    return Bad(fmt::format("unknown room version {}", room_version));
+  std::vector<PlacedObject> objects;
+  for (const Input& input : pdus) {
+    room.where_ += (room.where_.empty() ? "" : ", ") + input.name;
+    MC_ASSIGN_OR_RETURN(std::vector<PlacedObject> more, ParseObjects(input));
+    for (PlacedObject& object : more) objects.push_back(std::move(object));
   }
+  MC_ASSIGN_OR_RETURN(room.rules_,
+                      room_version.empty()
+                          ? FindVersion(room.where_, objects)
+                          : RulesOf("--room-version", room_version));
   for (size_t i = 0; i < objects.size(); ++i) {
-    const auto failure = [i](const std::string& message) {
-      return Bad(fmt::format("event {}: {}", i + 1, message));
-    };
     MC_ASSIGN_OR_RETURN(const json::Document pdu,
-                        json::Document::ParseView(objects[i]));
-    std::string id(pdu.root()["event_id"].StringOr(""));
-    if (id.empty()) {
-      Result<std::string> computed = ComputeEventId(pdu.root(), *room.rules_);
-      if (!computed.ok()) return failure(computed.status().message());
-      id = *computed;
-    }
-    Result<EventPtr> event = Event::FromTrusted(objects[i], *room.rules_, id);
-    if (!event.ok()) return failure(event.status().message());
-    if (!room.by_id_.emplace(id, room.events_.size()).second) {
-      return failure(fmt::format("{} is there twice", id));
+                        json::Document::ParseView(objects[i].json));
+    MC_ASSIGN_OR_RETURN(EventPtr event,
+                        LoadEvent(objects[i].where, pdu.root(), *room.rules_));
+    const auto [known, is_new] = room.by_id_.emplace(event->event_id(), i);
+    if (!is_new) {
+      return Wrong(
+          objects[i].where,
+          fmt::format("event_id {} is that of {} too; leave one out",
+                      event->event_id(), objects[known->second].where));
     }
     if (pdu.root()["rejected"].AsBool().value_or(false)) {
-      room.rejected_.insert(id);
+      room.rejected_.insert(event->event_id());
     }
-    room.events_.push_back(*event);
-    if (room.create_ == nullptr && (*event)->Is(kTypeCreate, "")) {
-      room.create_ = event->get();
+    if (room.create_ == nullptr && event->Is(kTypeCreate, "")) {
+      room.create_ = event.get();
     }
+    room.events_.push_back(std::move(event));
   }
   return room;
 }
@@ -106,44 +110,49 @@ Result<RoomGraph> Room::MakeGraph() const {
   }
   RoomGraph graph(*rules_);
   graph.Reserve(sources.size());
-  MC_RETURN_IF_ERROR(graph.AddAll(sources));
+  if (const Status status = graph.AddAll(sources); !status.ok()) {
+    return Wrong(where_, status.message() +
+                             "; no real event can name one that names it: "
+                             "correct its auth_events");
+  }
   return graph;
 }
 
-Result<Problem> ReadProblem(const RoomInput& input) {
-  json::Document states;
-  std::string room_version = input.room_version;
-  if (!input.states.empty()) {
-    MC_ASSIGN_OR_RETURN(states, json::Document::ParseView(input.states));
-    if (room_version.empty()) {
-      room_version = states.root()["room_version"].StringOr("");
+std::vector<size_t> InOrder(const Room& room, References references) {
+  const auto& events = room.events();
+  std::map<std::string_view, size_t> positions;
+  for (size_t i = 0; i < events.size(); ++i) {
+    positions[events[i]->event_id()] = i;
+  }
+  std::vector<size_t> waits_for(events.size(), 0);
+  std::vector<std::vector<size_t>> waiting(events.size());
+  for (size_t i = 0; i < events.size(); ++i) {
+    for (const std::string& id : (events[i].get()->*references)()) {
+      const auto found = positions.find(id);
+      if (found == positions.end() || found->second == i) continue;
+      waiting[found->second].push_back(i);
+      ++waits_for[i];
     }
   }
-  MC_ASSIGN_OR_RETURN(Room room, Room::Read(input.events, room_version));
-  MC_ASSIGN_OR_RETURN(RoomGraph graph, room.MakeGraph());
-  Problem problem{
-      std::move(room), std::make_unique<RoomGraph>(std::move(graph)), {}};
-  const json::Value sets =
-      states.root().IsObject() ? states.root()["state_sets"] : states.root();
-  if (!input.states.empty() && !sets.IsArray()) {
-    return Bad("the states are neither an array nor an object with state_sets");
+  std::set<size_t> ready;
+  for (size_t i = 0; i < events.size(); ++i) {
+    if (waits_for[i] == 0) ready.insert(i);
   }
-  for (const json::Value set : sets) {
-    MC_ASSIGN_OR_RETURN(const std::vector<std::string> ids, ReadState(set));
-    StateMap& state = problem.states.emplace_back();
-    for (const std::string& id : ids) {
-      const EventIdx event = problem.graph->Find(id);
-      if (event == kNoIndex) {
-        return Bad(
-            fmt::format("{} is in a state but not among the events", id));
-      }
-      if (problem.graph->key_of(event) == kNoIndex) {
-        return Bad(fmt::format("{} is in a state but is no state event", id));
-      }
-      problem.graph->Apply(event, &state);
+  std::vector<size_t> order;
+  std::vector<bool> done(events.size(), false);
+  while (!ready.empty()) {
+    const size_t i = *ready.begin();
+    ready.erase(ready.begin());
+    order.push_back(i);
+    done[i] = true;
+    for (const size_t next : waiting[i]) {
+      if (--waits_for[next] == 0) ready.insert(next);
     }
   }
-  return problem;
+  for (size_t i = 0; i < events.size(); ++i) {
+    if (!done[i]) order.push_back(i);
+  }
+  return order;
 }
 
 }  // namespace matrixcore::inspect

@@ -9,18 +9,28 @@
 #include <vector>
 
 #include "commands.h"
+#include "input.h"
 #include "matrixcore/event/event.h"
 #include "matrixcore/stateres/resolver.h"
 
 namespace matrixcore::inspect {
 
-// The events of a file, by id and in its order.  Ids are believed where they
-// are given; hashes and signatures are not looked at.
+// The rules of a version that people named; the message lists what there is.
+Result<const RoomVersionRules*> RulesOf(std::string_view where,
+                                        std::string_view version);
+
+// An event of test data: its `event_id` is believed, or computed where it has
+// none; hashes and signatures are not looked at.
+Result<EventPtr> LoadEvent(const std::string& where, json::Value pdu,
+                           const RoomVersionRules& rules);
+
+// The events of a room, by id and in the order of their files.
 class Room {
  public:
   // kInvalidArgument when a PDU is no event, an id is missing or repeated, or
   // the version is neither given nor found.
-  static Result<Room> Read(const std::string& pdus, std::string room_version);
+  static Result<Room> Read(const std::vector<Input>& pdus,
+                           std::string_view room_version);
 
   const RoomVersionRules& rules() const { return *rules_; }
   const std::vector<EventPtr>& events() const { return events_; }
@@ -30,23 +40,34 @@ class Room {
   }
   // The room's create event, or null.
   const Event* create() const { return create_; }
+  // The names of the files, for messages.
+  const std::string& where() const { return where_; }
 
   // kInvalidArgument when auth events form a cycle.
   Result<RoomGraph> MakeGraph() const;
 
  private:
   const RoomVersionRules* rules_ = nullptr;
+  std::string where_;
   std::vector<EventPtr> events_;
   std::map<std::string, size_t, std::less<>> by_id_;
   std::set<std::string, std::less<>> rejected_;
   const Event* create_ = nullptr;
 };
 
-// A room, interned, and the states that the input gives.
+// Positions of the room's events, those that an event refers to before it;
+// events of a cycle come last, in the order of the files.
+using References = const std::vector<std::string>& (Event::*)() const;
+std::vector<size_t> InOrder(const Room& room, References references);
+
+// A room, interned, and the states to resolve.
 struct Problem {
   Room room;
   std::unique_ptr<RoomGraph> graph;
   std::vector<StateMap> states;
+  // When the room was replayed: which of its events were not allowed, and why;
+  // kAllowed for those that were marked as rejected.
+  std::map<EventIdx, Rule> rejected;
 };
 Result<Problem> ReadProblem(const RoomInput& input);
 
