@@ -174,6 +174,9 @@ TEST(Document, NamesTheOffsetOfAnError) {
   EXPECT_THAT(ParseStatus("{}x").message(), StartsWith("Not JSON at byte 2: "));
   EXPECT_THAT(ParseStatus("{}\0"s).message(),
               StartsWith("Not JSON at byte 2: "));
+  // In a text of several lines, the line too.
+  EXPECT_THAT(ParseStatus("{\n \"a\": 1,\n oops\n}").message(),
+              StartsWith("Not JSON at byte 12 (line 3, column 2): "));
 }
 
 TEST(Document, LimitsTheDepth) {
