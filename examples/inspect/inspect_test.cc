@@ -430,6 +430,9 @@ TEST(InspectTest, DagShowsEachEventAndItsOutcome) {
     return n;
   };
   EXPECT_EQ(count(svg, "<g>"), events);
+  // The rule that decided is there to be read.
+  EXPECT_EQ(count(svg, ">sender-not-joined</text>"), 1u);
+  EXPECT_EQ(count(dot, "sender-not-joined"), 1u);
 }
 
 TEST(InspectTest, PicturesEscapeWhatEventsContain) {

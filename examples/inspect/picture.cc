@@ -70,10 +70,10 @@ std::string EscapeXml(std::string_view text) {
   return out;
 }
 
-constexpr int kBoxWidth = 230;
-constexpr int kBoxHeight = 44;
-constexpr int kColumn = 290;
-constexpr int kRow = 84;
+constexpr int kBoxWidth = 300;
+constexpr int kBoxHeight = 58;
+constexpr int kColumn = 360;
+constexpr int kRow = 98;
 constexpr int kMargin = 30;
 constexpr size_t kLabel = 34;
 
@@ -108,6 +108,25 @@ std::vector<Place> Layout(const std::vector<Node>& nodes) {
   return places;
 }
 
+// A box with type and state key, id, and what was decided against the event.
+void DrawBox(const Node& node, const Place& place, std::string* out) {
+  const Look look = LookOf(node.outcome);
+  *out += fmt::format(
+      "<g><title>{}\n{}\n{} {}</title><rect x=\"{}\" y=\"{}\" width=\"{}\" "
+      "height=\"{}\" rx=\"6\" fill=\"{}\" stroke=\"#607d8b\"/>",
+      EscapeXml(node.title), EscapeXml(node.id), look.name,
+      EscapeXml(node.note), place.x(), place.y(), kBoxWidth, kBoxHeight,
+      look.fill);
+  const auto line = [&](int y, const char* style, std::string_view text) {
+    *out += fmt::format("<text x=\"{}\" y=\"{}\" {}>{}</text>", place.x() + 10,
+                        place.y() + y, style, EscapeXml(Shorten(text, kLabel)));
+  };
+  line(18, "font-weight=\"bold\"", node.title);
+  line(34, "fill=\"#546e7a\"", node.id);
+  if (!node.note.empty()) line(50, "fill=\"#b71c1c\"", node.note);
+  *out += "</g>\n";
+}
+
 // From the top of a box to the bottom of one above it.
 void DrawPrevEdge(const Place& from, const Place& to, std::string* out) {
   const int x1 = from.x() + kBoxWidth / 2;
@@ -116,7 +135,7 @@ void DrawPrevEdge(const Place& from, const Place& to, std::string* out) {
   const int y2 = to.y() + kBoxHeight;
   *out += fmt::format(
       "<path d=\"M{} {} C{} {} {} {} {} {}\" fill=\"none\" "
-      "stroke=\"#455a64\"/>\n",
+      "stroke=\"#455a64\" marker-end=\"url(#arrow)\"/>\n",
       x1, y1, x1, y1 - 24, x2, y2 + 24, x2, y2);
 }
 
@@ -175,6 +194,9 @@ std::string DrawSvg(const std::vector<Node>& nodes, bool auth) {
   std::string out = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" "
       "viewBox=\"0 0 {0} {1}\" font-family=\"sans-serif\" font-size=\"11\">\n"
+      "<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" "
+      "markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\">"
+      "<path d=\"M0 0 L8 4 L0 8 z\" fill=\"#455a64\"/></marker></defs>\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"#fafafa\"/>\n",
       width, height);
   int x = kMargin;
@@ -198,20 +220,7 @@ std::string DrawSvg(const std::vector<Node>& nodes, bool auth) {
       DrawPrevEdge(places[i], places[prev], &out);
     }
   }
-  for (size_t i = 0; i < nodes.size(); ++i) {
-    const Node& node = nodes[i];
-    const Look look = LookOf(node.outcome);
-    out += fmt::format(
-        "<g><title>{}\n{}\n{} {}</title><rect x=\"{}\" y=\"{}\" width=\"{}\" "
-        "height=\"{}\" rx=\"6\" fill=\"{}\" stroke=\"#607d8b\"/>"
-        "<text x=\"{}\" y=\"{}\" font-weight=\"bold\">{}</text>"
-        "<text x=\"{}\" y=\"{}\" fill=\"#546e7a\">{}</text></g>\n",
-        EscapeXml(node.title), EscapeXml(node.id), look.name,
-        EscapeXml(node.note), places[i].x(), places[i].y(), kBoxWidth,
-        kBoxHeight, look.fill, places[i].x() + 10, places[i].y() + 18,
-        EscapeXml(Shorten(node.title, kLabel)), places[i].x() + 10,
-        places[i].y() + 34, EscapeXml(Shorten(node.id, kLabel)));
-  }
+  for (size_t i = 0; i < nodes.size(); ++i) DrawBox(nodes[i], places[i], &out);
   return out + "</svg>\n";
 }
 
