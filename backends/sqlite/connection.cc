@@ -182,6 +182,7 @@ Status Connection::Configure(const Options& options) {
       // Deleted messages are overwritten where that costs no extra writes.
       "PRAGMA secure_delete=FAST; PRAGMA cell_size_check=ON;"
       "PRAGMA foreign_keys=OFF; PRAGMA wal_autocheckpoint=0;"
+      "PRAGMA temp_store=MEMORY;"
       "PRAGMA query_only={};",
       options.cache_bytes / 1024, options.mmap_bytes,
       options.full_sync ? "FULL" : "NORMAL", options.read_only ? 1 : 0)));

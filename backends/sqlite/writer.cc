@@ -10,6 +10,11 @@
 namespace matrixcore::sqlite {
 namespace {
 
+// How often a group begins again without the batch that failed.  From then on
+// each batch gets a savepoint, which costs a copy of every page that it
+// changes.
+constexpr int kMaxRestarts = 2;
+
 // Failures of one batch, which leave the transaction as it was.
 bool IsOfOneBatch(const Status& status) {
   return status.code() == StatusCode::kAborted ||
@@ -87,8 +92,18 @@ Status Writer::Transact(std::span<CommitQueue::Item> group) {
 }
 
 Status Writer::RunGroup(std::span<CommitQueue::Item> group) {
+  for (int restarts = 0;; ++restarts) {
+    use_savepoints_ = restarts >= kMaxRestarts;
+    MC_RETURN_IF_ERROR(ApplyGroup(group));
+    if (!torn_) return Finish();
+    MC_RETURN_IF_ERROR(Run(sql_.rollback));
+  }
+}
+
+Status Writer::ApplyGroup(std::span<CommitQueue::Item> group) {
   position_ = committed_;
   changed_ = false;
+  torn_ = false;
   MC_RETURN_IF_ERROR(Run(sql_.begin));
   for (CommitQueue::Item& item : group) {
     if (!item.status.ok()) continue;
@@ -99,8 +114,9 @@ Status Writer::RunGroup(std::span<CommitQueue::Item> group) {
     }
     item.status = std::move(result).status();
     if (!IsOfOneBatch(item.status)) return item.status;
+    if (torn_) break;
   }
-  return Finish();
+  return OkStatus();
 }
 
 Status Writer::Finish() {
@@ -146,7 +162,8 @@ Result<CommitInfo> Writer::ApplyBatch(const WriteBatch& batch) {
     return std::holds_alternative<WriteBatch::Insert>(operation) ||
            std::holds_alternative<WriteBatch::Add>(operation);
   };
-  const bool savepoint = changed_ && batch.operations().size() > 1 &&
+  const bool savepoint = use_savepoints_ && changed_ &&
+                         batch.operations().size() > 1 &&
                          std::any_of(batch.operations().begin() + 1,
                                      batch.operations().end(), can_fail);
   if (savepoint) MC_RETURN_IF_ERROR(Run(sql_.savepoint));
@@ -177,6 +194,10 @@ Status Writer::Undo(bool savepoint) {
     return Run(sql_.release);
   }
   if (!batch_changed_) return OkStatus();
+  if (changed_) {
+    torn_ = true;
+    return OkStatus();
+  }
   MC_RETURN_IF_ERROR(Run(sql_.rollback));
   return Run(sql_.begin);
 }

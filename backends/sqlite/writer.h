@@ -47,13 +47,16 @@ class Writer {
   // One transaction for all.  On error nothing of it was written.
   Status Transact(std::span<CommitQueue::Item> group);
   Status RunGroup(std::span<CommitQueue::Item> group);
+  // Begins a transaction and applies the batches; stops when it is torn.
+  Status ApplyGroup(std::span<CommitQueue::Item> group);
   Status Finish();
 
   // An error other than those of one batch (see writer.cc) ends the
   // transaction.
   Result<CommitInfo> ApplyBatch(const WriteBatch& batch);
   Status ApplyOperations(const WriteBatch& batch);
-  // Takes back what the batch has changed so far.
+  // Takes back what the batch has changed so far, or marks the transaction as
+  // torn.
   Status Undo(bool savepoint);
 
   Status CheckPrecondition(const WriteBatch::Precondition& precondition);
@@ -78,6 +81,9 @@ class Writer {
   Position position_ = 0;       // In the open transaction.
   bool changed_ = false;        // The open transaction has changed something.
   bool batch_changed_ = false;  // So has the current batch.
+  // It holds changes of a batch that failed: to be begun again.
+  bool torn_ = false;
+  bool use_savepoints_ = false;
   // Not ok once a commit may or may not have reached the disk: the end of
   // writing.
   Status poisoned_;
