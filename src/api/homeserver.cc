@@ -173,7 +173,7 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
       room_caches({.event_bytes = options.event_cache_bytes,
                    .state_bytes = options.state_cache_bytes}),
       room_activity(d.store.LastPosition()),
-      notifier(joined_users, d.rooms, d.timers, d.clock, d.metrics),
+      notifier(d.store, joined_users, d.rooms, d.timers, d.clock, d.metrics),
       room_writer({.server_name = options.server_name},
                   {.store = d.store,
                    .coordinator = d.coordinator,
@@ -272,6 +272,9 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
       router(services, api::AllRoutes()) {
   accounts.OnDeactivated([this](const std::string& user_id, bool) {
     return LeaveAllRooms(deps.store, room_caches, rooms, user_id);
+  });
+  accounts.OnDeviceListChanged([this](const std::string& user_id) {
+    PublishToContacts(deps.store, room_caches, notifier, user_id);
   });
 }
 

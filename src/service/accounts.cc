@@ -147,6 +147,7 @@ struct AccountService::Rep : std::enable_shared_from_this<Rep> {
   TokenCache cache;
   std::vector<DeviceHook> device_hooks;
   std::vector<DepartureHook> departure_hooks;
+  std::vector<DeviceListHook> device_list_hooks;
 
   Mutex mutex;
   std::map<std::pair<std::string, std::string>, Seen> seen MC_GUARDED_BY(mutex);
@@ -311,7 +312,11 @@ Result<NewSession> AccountService::OpenSession(std::string_view user_id,
   };
   MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
                       Transact(rep_->deps.store, attempt));
-  if (known_device) rep_->cache.EraseDevice(user, device);
+  if (known_device) {
+    rep_->cache.EraseDevice(user, device);
+  } else {
+    DeviceListChanged(user);
+  }
   return rep_->ToSession(user, device, std::move(tokens));
 }
 
@@ -397,6 +402,7 @@ Status AccountService::DeleteDevices(std::string_view user_id,
     MutexLock lock(rep_->mutex);
     rep_->seen.erase({user, device});
   }
+  DeviceListChanged(user);
   return OkStatus();
 }
 
@@ -423,6 +429,14 @@ void AccountService::OnDeviceDeleted(DeviceHook hook) {
 
 void AccountService::OnDeactivated(DepartureHook hook) {
   rep_->departure_hooks.push_back(std::move(hook));
+}
+
+void AccountService::OnDeviceListChanged(DeviceListHook hook) {
+  rep_->device_list_hooks.push_back(std::move(hook));
+}
+
+void AccountService::DeviceListChanged(const std::string& user_id) {
+  for (const DeviceListHook& hook : rep_->device_list_hooks) hook(user_id);
 }
 
 // --- Accounts ---

@@ -99,7 +99,9 @@ Status DeviceService::Rename(std::string_view user_id,
                  {std::string(user_id), batch.NewPosition()});
     return OkStatus();
   };
-  return Transact(store_, attempt).status();
+  MC_RETURN_IF_ERROR(Transact(store_, attempt).status());
+  accounts_.DeviceListChanged(std::string(user_id));
+  return OkStatus();
 }
 
 }  // namespace matrixcore

@@ -83,8 +83,8 @@ TEST_F(EphemeralTest, TypingWakesMembersOfARoomThatNobodyWroteSinceTheStart) {
       {*world_.store, world_.coordinator, *world_.rooms_executor, world_.clock,
        *world_.random, world_.key, world_.caches, world_.activity, joined,
        world_.notifier, *world_.log, *world_.metrics});
-  Notifier notifier(joined, world_.wakes, world_.timers, world_.clock,
-                    *world_.metrics);
+  Notifier notifier(*world_.store, joined, world_.wakes, world_.timers,
+                    world_.clock, *world_.metrics);
   EphemeralService ephemeral({*world_.store, world_.clock, world_.timers,
                               world_.caches, world_.activity, joined, writer,
                               notifier});

@@ -155,7 +155,7 @@ void WriteFailures(json::Writer& w, const std::set<std::string>& servers) {
 }  // namespace
 
 KeyService::KeyService(Deps deps, AccountService& accounts)
-    : deps_(std::move(deps)) {
+    : deps_(std::move(deps)), accounts_(accounts) {
   accounts.OnDeviceDeleted([](WriteBatch& batch, const std::string& user_id,
                               const std::string& device_id) {
     for (const TableSpec* table :
@@ -174,6 +174,7 @@ Result<KeyService::Counts> KeyService::Upload(const Session& session,
   };
   MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
                       Transact(deps_.store, attempt));
+  if (upload.device_keys) accounts_.DeviceListChanged(session.user_id);
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       deps_.store.NewSnapshot());
   return OneTimeKeyCounts(*snapshot, session.user_id, session.device_id);

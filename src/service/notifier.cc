@@ -21,15 +21,21 @@ namespace {
 constexpr size_t kMarks = 4096;
 // A publication to more users than this is kept as one to everybody.
 constexpr size_t kMaxMarkedUsers = 64;
+// A user in more rooms than this has everybody as a contact.
+constexpr size_t kMaxMarkedRooms = 256;
 // Resumptions in one task: small enough that all threads of the executor share
 // a burst, large enough that posting costs little.
 constexpr size_t kResumptionsPerTask = 16;
 // Below this, forgotten deadlines are not worth cleaning up.
 constexpr size_t kMinDeadlines = 1024;
 
+// Marks that QuietSince looks at before it gives up.
+constexpr size_t kMostMarksForQuiet = 256;
+
 // Who one publication was for: a room, a user, or (both 0) everybody.
 struct Mark {
   uint64_t version = 0;
+  Position position = 0;  // What it published was committed at or before.
   RoomNid room = 0;
   uint64_t user_hash = 0;
 };
@@ -42,11 +48,13 @@ uint64_t HashOf(std::string_view user_id) {
 // The newest publications, each one mark or several.
 class Marks {
  public:
-  Marks() : ring_(kMarks) {}
+  // `start`: commits up to there were published by nobody.
+  explicit Marks(Position start) : ring_(kMarks), forgotten_position_(start) {}
 
   void Add(const Mark& mark) {
     Mark& place = ring_[next_++ % kMarks];
     forgotten_ = std::max(forgotten_, place.version);
+    forgotten_position_ = std::max(forgotten_position_, place.position);
     place = mark;
   }
 
@@ -63,10 +71,25 @@ class Marks {
     return false;
   }
 
+  // Whether no publication of a commit after `since` was for someone whom
+  // `concerns` recognises; false when that is not known.
+  template <typename Concerns>
+  bool QuietSince(Position since, const Concerns& concerns) const {
+    if (since < forgotten_position_) return false;
+    for (uint64_t i = next_; i != 0 && next_ - i < kMarks; --i) {
+      const Mark& mark = ring_[(i - 1) % kMarks];
+      if (mark.position <= since) return true;
+      if (next_ - i >= kMostMarksForQuiet || concerns(mark)) return false;
+    }
+    return true;
+  }
+
  private:
   std::vector<Mark> ring_;
   uint64_t next_ = 0;
-  uint64_t forgotten_ = 0;  // No mark up to this version can be relied on.
+  // No mark up to this version, this position, can be relied on.
+  uint64_t forgotten_ = 0;
+  Position forgotten_position_ = 0;
 };
 
 }  // namespace
@@ -85,8 +108,10 @@ struct Notifier::Rep : std::enable_shared_from_this<Notifier::Rep> {
     friend auto operator<=>(const Deadline&, const Deadline&) = default;
   };
 
-  Rep(const JoinedUsers& j, Executor& e, Timers& t, const Clock& c, Metrics& m)
-      : joined(j),
+  Rep(const Store& s, const JoinedUsers& j, Executor& e, Timers& t,
+      const Clock& c, Metrics& m)
+      : store(s),
+        joined(j),
         executor(e),
         timers(t),
         clock(c),
@@ -95,13 +120,16 @@ struct Notifier::Rep : std::enable_shared_from_this<Notifier::Rep> {
         publications(m.GetCounter("matrixcore_notifier_publications_total",
                                   "News given to waiting sync requests")),
         woken_counter(m.GetCounter("matrixcore_notifier_woken_total",
-                                   "Waiting sync requests woken by news")) {}
+                                   "Waiting sync requests woken by news")),
+        marks(s.LastPosition()) {}
 
   bool Concerns(const Mark& mark, std::string_view user_id,
                 uint64_t user_hash) const {
     if (mark.user_hash != 0) return mark.user_hash == user_hash;
-    if (mark.room == 0) return true;
-    return joined.Contains(mark.room, user_id) || !joined.Loaded(mark.room);
+    return mark.room == 0 || Concerns(mark.room, user_id);
+  }
+  bool Concerns(RoomNid room, std::string_view user_id) const {
+    return joined.Contains(room, user_id) || !joined.Loaded(room);
   }
 
   void Publish(RoomNid room, std::span<const std::string> users, bool to_room);
@@ -119,6 +147,7 @@ struct Notifier::Rep : std::enable_shared_from_this<Notifier::Rep> {
     parked_gauge.Set(static_cast<double>(ids.size()));
   }
 
+  const Store& store;
   const JoinedUsers& joined;
   Executor& executor;
   Timers& timers;
@@ -150,12 +179,18 @@ void Notifier::Rep::Publish(RoomNid room, std::span<const std::string> to_users,
     const uint64_t now = version.load(std::memory_order_relaxed) + 1;
     const bool everybody =
         to_users.size() > kMaxMarkedUsers || (to_room && room == 0);
+    Mark mark{.version = now, .position = store.LastPosition()};
     if (everybody) {
-      marks.Add({.version = now});
+      marks.Add(mark);
     } else {
-      if (to_room) marks.Add({.version = now, .room = room});
+      if (to_room) {
+        mark.room = room;
+        marks.Add(mark);
+        mark.room = 0;
+      }
       for (const std::string& user : to_users) {
-        marks.Add({.version = now, .user_hash = HashOf(user)});
+        mark.user_hash = HashOf(user);
+        marks.Add(mark);
       }
     }
     version.store(now, std::memory_order_release);
@@ -293,9 +328,11 @@ void Notifier::Rep::Post(std::vector<Resume> resumptions, Wake wake) {
   }
 }
 
-Notifier::Notifier(const JoinedUsers& joined, Executor& executor,
-                   Timers& timers, const Clock& clock, Metrics& metrics)
-    : rep_(std::make_shared<Rep>(joined, executor, timers, clock, metrics)) {}
+Notifier::Notifier(const Store& store, const JoinedUsers& joined,
+                   Executor& executor, Timers& timers, const Clock& clock,
+                   Metrics& metrics)
+    : rep_(std::make_shared<Rep>(store, joined, executor, timers, clock,
+                                 metrics)) {}
 
 Notifier::~Notifier() {
   MutexLock lock(rep_->mutex);
@@ -304,6 +341,22 @@ Notifier::~Notifier() {
 
 uint64_t Notifier::Version() const {
   return rep_->version.load(std::memory_order_acquire);
+}
+
+std::optional<uint64_t> Notifier::QuietSince(std::string_view user_id,
+                                             Position since) const {
+  if (since > rep_->store.LastPosition()) return std::nullopt;
+  const uint64_t hash = HashOf(user_id);
+  MutexLock lock(rep_->mutex);
+  const bool quiet = rep_->marks.QuietSince(since, [&](const Mark& mark) {
+    return rep_->Concerns(mark, user_id, hash);
+  });
+  if (!quiet) return std::nullopt;
+  return rep_->version.load(std::memory_order_relaxed);
+}
+
+bool Notifier::Concerns(RoomNid room, std::string_view user_id) const {
+  return rep_->Concerns(room, user_id);
 }
 
 Notifier::Id Notifier::Park(std::string user_id, uint64_t seen,
@@ -355,6 +408,8 @@ void Notifier::PublishRoom(RoomNid room, std::span<const std::string> also) {
   rep_->Publish(room, also, true);
 }
 
+void Notifier::PublishAll() { rep_->Publish(0, {}, true); }
+
 void Notifier::OnCommit(const RoomCommit& commit) {
   PublishRoom(commit.room, commit.members_changed);
 }
@@ -374,6 +429,21 @@ void Notifier::Shutdown() {
 size_t Notifier::parked() const {
   MutexLock lock(rep_->mutex);
   return rep_->ids.size();
+}
+
+void PublishToContacts(Store& store, RoomCaches& caches, Notifier& notifier,
+                       const std::string& user_id) {
+  const auto snapshot = store.NewSnapshot();
+  if (!snapshot.ok()) return notifier.PublishAll();
+  const auto rooms = RoomReader(**snapshot, caches).RoomsOf(user_id);
+  if (!rooms.ok()) return notifier.PublishAll();
+  std::vector<RoomNid> joined;
+  for (const MembershipRow& row : *rooms) {
+    if (row.membership == Membership::kJoin) joined.push_back(row.room);
+  }
+  if (joined.size() > kMaxMarkedRooms) return notifier.PublishAll();
+  notifier.PublishUsers({&user_id, 1});
+  for (const RoomNid room : joined) notifier.PublishRoom(room);
 }
 
 }  // namespace matrixcore

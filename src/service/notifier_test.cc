@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "matrixcore/backends/memory.h"
 #include "service/manual_world.h"
 
 namespace matrixcore {
@@ -22,6 +23,10 @@ constexpr RoomNid kRoom = 7;
 constexpr RoomNid kOtherRoom = 8;
 const std::string kAlice = "@alice:example.org";
 const std::string kBob = "@bob:example.org";
+const TableSpec kTable{
+    .name = "news",
+    .columns = {{"id", ColumnType::kInt64}, {"pos", ColumnType::kInt64}},
+    .key_columns = 1};
 
 class NotifierTest : public ::testing::Test {
  protected:
@@ -41,6 +46,14 @@ class NotifierTest : public ::testing::Test {
     woken_.push_back(user);
     wakes_.push_back(wake);
   }
+  // As if something was written; its position.
+  Position Commit() {
+    WriteBatch batch;
+    batch.PutRow(kTable, {int64_t{1}, batch.NewPosition()});
+    const auto committed = store_->Commit(std::move(batch));
+    EXPECT_TRUE(committed.ok());
+    return store_->LastPosition();
+  }
   void PublishUser(const std::string& user) {
     notifier_.PublishUsers({&user, 1});
   }
@@ -55,8 +68,9 @@ class NotifierTest : public ::testing::Test {
   ManualTimers timers_{clock_};
   ManualExecutor executor_;
   JoinedUsers joined_;
+  std::unique_ptr<Store> store_ = NewMemoryStore(Schema{.tables = {kTable}});
   std::unique_ptr<Metrics> metrics_ = NewMetrics();
-  Notifier notifier_{joined_, executor_, timers_, clock_, *metrics_};
+  Notifier notifier_{*store_, joined_, executor_, timers_, clock_, *metrics_};
   std::vector<std::string> woken_;
   std::vector<Wake> wakes_;
 };
@@ -241,13 +255,58 @@ TEST_F(NotifierTest, ShutdownResumesEverybodyAndWhoeverParksLater) {
 }
 
 TEST_F(NotifierTest, ATimerMayOutliveTheNotifier) {
-  auto notifier = std::make_unique<Notifier>(joined_, executor_, timers_,
-                                             clock_, *metrics_);
+  auto notifier = std::make_unique<Notifier>(*store_, joined_, executor_,
+                                             timers_, clock_, *metrics_);
   notifier->Park(kAlice, 0, clock_.Monotonic() + seconds(1),
                  [this](Wake wake) { Note(kAlice, wake); });
   notifier.reset();
   timers_.Advance(seconds(2));
   EXPECT_THAT(Woken(), IsEmpty());
+}
+
+TEST_F(NotifierTest, IsQuietUntilSomethingForTheUserIsPublished) {
+  const Position before = Commit();
+  PublishUser(kAlice);
+  EXPECT_EQ(notifier_.QuietSince(kAlice, before), notifier_.Version());
+  const Position after = Commit();
+  // Not yet published: whoever parks now is woken by the publication.
+  EXPECT_EQ(notifier_.QuietSince(kAlice, before), notifier_.Version());
+  PublishUser(kAlice);
+  EXPECT_EQ(notifier_.QuietSince(kAlice, before), std::nullopt);
+  EXPECT_EQ(notifier_.QuietSince(kAlice, after), notifier_.Version());
+  EXPECT_EQ(notifier_.QuietSince(kBob, before), notifier_.Version());
+}
+
+TEST_F(NotifierTest, IsNotQuietForTheMembersOfARoom) {
+  const Position before = Commit();
+  notifier_.PublishRoom(kOtherRoom);
+  Commit();
+  notifier_.PublishRoom(kOtherRoom);
+  EXPECT_TRUE(notifier_.QuietSince(kAlice, before));
+  EXPECT_FALSE(notifier_.QuietSince(kBob, before));
+  Commit();
+  notifier_.PublishAll();
+  EXPECT_FALSE(notifier_.QuietSince(kAlice, before));
+}
+
+TEST_F(NotifierTest, KnowsOfNoQuietBeforeItsTimeOrInTheFuture) {
+  const Position before = Commit();
+  Notifier later(*store_, joined_, executor_, timers_, clock_, *metrics_);
+  EXPECT_TRUE(later.QuietSince(kAlice, before));
+  EXPECT_FALSE(later.QuietSince(kAlice, before - 1));
+  EXPECT_FALSE(later.QuietSince(kAlice, before + 1));
+}
+
+TEST_F(NotifierTest, KnowsOfNoQuietThatWasLongAgo) {
+  const Position before = Commit();
+  PublishUser(kBob);
+  for (int i = 0; i < 300; ++i) {
+    Commit();
+    PublishUser(kBob);
+  }
+  EXPECT_FALSE(notifier_.QuietSince(kAlice, before));
+  for (int i = 0; i < 5000; ++i) PublishUser(kBob);
+  EXPECT_TRUE(notifier_.QuietSince(kAlice, store_->LastPosition()));
 }
 
 TEST_F(NotifierTest, CountsWhoIsParked) {
@@ -299,7 +358,8 @@ TEST(NotifierThreadsTest, EveryReaderSeesEveryNewsInTheEnd) {
   joined.Load(kRoom, {kAlice, kBob});
   constexpr int kNews = 2000;
   {
-    Notifier notifier(joined, *executor, *timers, *clock, *metrics);
+    const auto store = NewMemoryStore(Schema{.tables = {kTable}});
+    Notifier notifier(*store, joined, *executor, *timers, *clock, *metrics);
     std::atomic<int> news{0};
     std::atomic<int> finished{0};
     // A reader looks, parks, and looks again when it is woken, until it has

@@ -15,6 +15,7 @@ using FilterPtr = std::shared_ptr<const PreparedFilter>;
 
 // What a parsed filter is charged for beside its text.
 constexpr size_t kFilterBytes = 1000;
+constexpr char kShuttingDown[] = "The server is shutting down.";
 
 Result<FilterPtr> PrepareFilter(std::string_view json,
                                 const SyncService::Options& options) {
@@ -104,11 +105,15 @@ class SyncService::Rep::Waiter : public Ticket,
     if (may_wait_) deadline_ = rep_->deps.clock.Monotonic() + timeout;
   }
 
-  // Looks, and answers or parks.  The caller has called Begin.
-  void Look();
+  // Parks if nothing can have happened, else looks.  The caller has called
+  // Begin, also for Look.
+  void Start();
   void Cancel() override;
 
  private:
+  // Looks, and answers or parks.
+  void Look();
+  std::optional<uint64_t> Quiet() const;
   void Park(uint64_t seen);
   void Resume(Notifier::Wake wake);
 
@@ -121,13 +126,34 @@ class SyncService::Rep::Waiter : public Ticket,
   MonotonicTime deadline_;
   const FilterPtr filter_;
   Done done_;
-  std::string nothing_new_;  // The answer to give if it stays so.
 
   Mutex mutex_;
   bool cancelled_ MC_GUARDED_BY(mutex_) = false;
   uint64_t looks_ MC_GUARDED_BY(mutex_) = 0;
   Notifier::Id parked_ MC_GUARDED_BY(mutex_) = 0;
 };
+
+void SyncService::Rep::Waiter::Start() {
+  const std::optional<uint64_t> seen = may_wait_ ? Quiet() : std::nullopt;
+  if (seen) return Park(*seen);
+  Look();
+}
+
+// The version to park with when a look would find nothing.
+std::optional<uint64_t> SyncService::Rep::Waiter::Quiet() const {
+  const Notifier& notifier = rep_->deps.notifier;
+  const auto seen = notifier.QuietSince(session_.user_id, since_->position);
+  if (!seen) return std::nullopt;
+  const TypingNews typing = rep_->deps.ephemeral.TypingSince(since_->ephemeral);
+  const auto concerns = [&](const TypingUsers& room) {
+    return notifier.Concerns(room.room, session_.user_id);
+  };
+  if (typing.incomplete ||
+      std::any_of(typing.changed.begin(), typing.changed.end(), concerns)) {
+    return std::nullopt;
+  }
+  return seen;
+}
 
 void SyncService::Rep::Waiter::Look() {
   {
@@ -159,8 +185,6 @@ void SyncService::Rep::Waiter::Look() {
   }
   // As if the client had got this answer and come back at once.
   since_ = answer->next;
-  nothing_new_ = std::move(answer->body);
-  nothing_new_.shrink_to_fit();
   Park(seen);
 }
 
@@ -184,14 +208,16 @@ void SyncService::Rep::Waiter::Park(uint64_t seen) {
 }
 
 void SyncService::Rep::Waiter::Resume(Notifier::Wake wake) {
-  if (wake == Notifier::Wake::kPublished && rep_->Begin()) {
-    Look();
-    return rep_->End();
-  }
   if (wake == Notifier::Wake::kCancelled) {
     return done_(Status(StatusCode::kAborted, "nobody waits for the answer"));
   }
-  done_(std::move(nothing_new_));
+  if (!rep_->Begin()) {
+    return done_(Status(StatusCode::kUnavailable, kShuttingDown));
+  }
+  // The last look: also an answer without news counts keys.
+  if (wake != Notifier::Wake::kPublished) may_wait_ = false;
+  Look();
+  rep_->End();
 }
 
 void SyncService::Rep::Waiter::Cancel() {
@@ -233,7 +259,7 @@ SyncService::~SyncService() {
 std::shared_ptr<SyncService::Ticket> SyncService::Sync(SyncRequest request,
                                                        Done done) {
   if (!rep_->Begin()) {
-    done(Status(StatusCode::kUnavailable, "The server is shutting down."));
+    done(Status(StatusCode::kUnavailable, kShuttingDown));
     return nullptr;
   }
   Result<FilterPtr> filter =
@@ -249,7 +275,7 @@ std::shared_ptr<SyncService::Ticket> SyncService::Sync(SyncRequest request,
   }
   auto waiter = std::make_shared<Rep::Waiter>(
       rep_, std::move(request), std::move(*filter), std::move(done));
-  waiter->Look();
+  waiter->Start();
   rep_->End();
   return waiter;
 }

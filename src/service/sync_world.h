@@ -129,7 +129,7 @@ class SyncWorld {
  public:
   explicit SyncWorld(SyncService::Options options = {})
       : activity(store->LastPosition()),
-        notifier(joined, wakes, timers, clock, *metrics),
+        notifier(*store, joined, wakes, timers, clock, *metrics),
         writer({.server_name = "x"},
                {*store, coordinator, *rooms_executor, clock, *random, key,
                 caches, activity, joined, notifier, *log, *metrics}),

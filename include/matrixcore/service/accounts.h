@@ -164,6 +164,11 @@ class AccountService {
   using DepartureHook =
       std::function<Status(const std::string& user_id, bool erase)>;
   void OnDeactivated(DepartureHook hook);
+  // Runs after a commit that changed a user's device list.
+  using DeviceListHook = std::function<void(const std::string& user_id)>;
+  void OnDeviceListChanged(DeviceListHook hook);
+  // To be called after such a commit of another service.
+  void DeviceListChanged(const std::string& user_id);
 
   // --- Activity ---
   // What is noted of a device and not in the store yet.

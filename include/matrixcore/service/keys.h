@@ -73,6 +73,7 @@ class KeyService {
   // Claims of one device wait for each other instead of failing each other.
   static constexpr size_t kClaimLocks = 32;
   const Deps deps_;
+  AccountService& accounts_;
   std::array<Mutex, kClaimLocks> claim_locks_;
 };
 

@@ -21,13 +21,17 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "matrixcore/base/executor.h"
 #include "matrixcore/base/metrics.h"
 #include "matrixcore/base/time.h"
+#include "matrixcore/room/room_reader.h"
 #include "matrixcore/room/room_writer.h"
+#include "matrixcore/store/store.h"
 
 namespace matrixcore {
 
@@ -37,13 +41,24 @@ class Notifier : public RoomListener {
   using Resume = UniqueFunction<void(Wake)>;
   using Id = uint64_t;
 
-  // `executor` runs the resumptions.
-  Notifier(const JoinedUsers& joined, Executor& executor, Timers& timers,
-           const Clock& clock, Metrics& metrics);
+  // `store` is the one whose news are published; `executor` runs the
+  // resumptions.
+  Notifier(const Store& store, const JoinedUsers& joined, Executor& executor,
+           Timers& timers, const Clock& clock, Metrics& metrics);
   ~Notifier() override;
 
   // The number of publications so far.
   uint64_t Version() const;
+
+  // Whether nothing that was published for `user_id` can have been committed
+  // after `since`: then the `seen` to park with.  Nothing when something was,
+  // and when that is not known: for positions from before this Notifier, of the
+  // future, or long ago.  What is published without a commit (typing) does not
+  // count: look for it afterwards.
+  std::optional<uint64_t> QuietSince(std::string_view user_id,
+                                     Position since) const;
+  // Whether news of a room would wake the user.
+  bool Concerns(RoomNid room, std::string_view user_id) const;
 
   // Calls `resume` once, on the executor: when something for `user_id` is or
   // was published after `seen`, at `deadline`, when cancelled, or at Shutdown.
@@ -58,6 +73,8 @@ class Notifier : public RoomListener {
   // once the thing is visible in a new snapshot.
   void PublishUsers(std::span<const std::string> user_ids);
   void PublishRoom(RoomNid room, std::span<const std::string> also = {});
+  // Something happened that may concern everybody.
+  void PublishAll();
   void OnCommit(const RoomCommit& commit) override;
 
   // Resumes everybody and everybody who parks later, with kShutdown.
@@ -68,5 +85,9 @@ class Notifier : public RoomListener {
   struct Rep;
   std::shared_ptr<Rep> rep_;  // Shared with a timer that is running.
 };
+
+// Publishes news of a user to them and to everybody who shares a room.
+void PublishToContacts(Store& store, RoomCaches& caches, Notifier& notifier,
+                       const std::string& user_id);
 
 }  // namespace matrixcore
