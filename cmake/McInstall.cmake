@@ -2,23 +2,13 @@
 #
 #   component Development   static libraries, public headers and a CMake package:
 #                           find_package(matrixcore), matrixcore::<module> and
-#                           matrixcore::core (base up to stateres)
+#                           matrixcore::core (src/CMakeLists.txt)
 #   component Server        the programs
 #
 # The package's config file finds again what the installed libraries link.
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
-
-# The protocol core in one name: pure functions, no store, no socket.
-add_library(mc_core INTERFACE)
-add_library(matrixcore::core ALIAS mc_core)
-set_target_properties(mc_core PROPERTIES EXPORT_NAME core)
-foreach(module base json crypto id roomversion event auth stateres)
-  if(TARGET mc_${module})
-    target_link_libraries(mc_core INTERFACE mc_${module})
-  endif()
-endforeach()
 
 # mc_find_again(LIBRARY OUT): the line of the config file that finds what the
 # link item LIBRARY comes from; empty for our own and for plain -l names.

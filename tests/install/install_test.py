@@ -4,6 +4,7 @@
     install_test.py BUILD CMAKE COMPILER FLAGS
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,11 @@ from pathlib import Path
 
 # Programs of the consumer: arguments, and how what they print begins.
 PROGRAMS = {"core": ([], "$"), "store": (["store.db"], "hello\n")}
+# The shared libraries that a program of the protocol core may need: C and C++,
+# Abseil and fmt (formatting, hash tables), signatures and hashes.
+CORE_LIBRARIES = re.compile(
+    r"(ld-linux.*|linux-vdso|libc|libm|libgcc_s|libstdc\+\+|libabsl_\w+|libfmt|libsodium"
+    r"|libcrypto)\.so\b.*")
 
 
 def run(*command):
@@ -29,6 +35,21 @@ def check_relocatable(prefix, places):
         for place in places:
             if str(place) in text:
                 sys.exit(f"{path.relative_to(prefix)} names {place}")
+
+
+def check_links(program):
+    """The program needs no store, no socket, no log."""
+    dynamic = run("readelf", "--dynamic", "--wide", program)
+    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic)
+    if not needed:
+        sys.exit(f"readelf shows no library that {program} needs")
+    for library in needed:
+        if not CORE_LIBRARIES.fullmatch(library):
+            sys.exit(f"{program.name}, which links matrixcore::core only, needs {library}")
+    undefined = run("nm", "--dynamic", "--undefined-only", program)
+    for name in ("socket", "connect", "bind", "listen", "pthread_create"):
+        if re.search(rf"\bU {name}(@|$)", undefined, re.MULTILINE):
+            sys.exit(f"{program.name}, which links matrixcore::core only, calls {name}()")
 
 
 def main():
@@ -51,6 +72,12 @@ def main():
             output = run(consumer / program, *(folder + "/" + a for a in arguments))
             if not output.startswith(expected):
                 sys.exit(f"{program} printed {output!r}, not {expected!r}")
+        if "-fsanitize" not in flags:
+            check_links(consumer / "core")
+        # As a subdirectory the targets are the same; that they compile is known.
+        run(cmake, "-G", "Ninja", "-S", Path(__file__).parent / "subdirectory",
+            "-B", Path(folder, "subdirectory"), f"-DMATRIXCORE={source}",
+            f"-DCMAKE_CXX_COMPILER={compiler}")
 
 
 if __name__ == "__main__":
