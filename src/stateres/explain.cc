@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <map>
+#include <set>
+#include <vector>
 
 #include "matrixcore/event/views.h"
 #include "matrixcore/json/writer.h"
@@ -28,7 +30,14 @@ class Writer {
       : graph_(graph),
         explanation_(explanation),
         resolved_(resolved),
-        w_(out) {}
+        conflicted_(explanation.conflicted_keys.begin(),
+                    explanation.conflicted_keys.end()),
+        added_(explanation.added_keys.begin(), explanation.added_keys.end()),
+        w_(out) {
+    for (size_t i = 0; i < explanation.steps.size(); ++i) {
+      steps_[explanation.steps[i].key].push_back(i);
+    }
+  }
 
   void Run() {
     std::map<StateKey, KeyIdx> keys;  // Sorted, as readers expect.
@@ -71,17 +80,15 @@ class Writer {
   }
 
   void WriteKey(const StateKey& name, KeyIdx key) {
-    const auto& conflicted = explanation_.conflicted_keys;
-    const bool is_conflicted = std::find(conflicted.begin(), conflicted.end(),
-                                         key) != conflicted.end();
+    const bool is_conflicted = conflicted_.count(key) != 0;
     w_.BeginObject();
     w_.Field("type", name.type).Field("state_key", name.state_key);
     w_.Field("conflicted", is_conflicted);
     EventField("winner", resolved_.Get(key));
     w_.Field("reason", Reason(key, is_conflicted));
     w_.Key("candidates").BeginArray();
-    for (size_t i = 0; i < explanation_.steps.size(); ++i) {
-      if (explanation_.steps[i].key == key) WriteStep(i);
+    if (const auto steps = steps_.find(key); steps != steps_.end()) {
+      for (const size_t i : steps->second) WriteStep(i);
     }
     w_.EndArray().EndObject();
   }
@@ -90,19 +97,15 @@ class Writer {
   std::string_view Reason(KeyIdx key, bool is_conflicted) const {
     const EventIdx winner = resolved_.Get(key);
     if (winner == kNoIndex) return "no candidate was allowed";
-    const auto& added = explanation_.added_keys;
-    if (std::find(added.begin(), added.end(), key) != added.end()) {
+    if (added_.count(key) != 0) {
       return "no state has an event; one of the auth difference was allowed";
     }
     if (!is_conflicted) return "all states have this event";
     if (graph_.rules().state_resolution != StateResolution::kV1) {
       return "the last candidate that was allowed";
     }
-    const bool tried = std::any_of(
-        explanation_.steps.begin(), explanation_.steps.end(),
-        [key](const Explanation::Step& step) { return step.key == key; });
-    return tried ? "by depth, hash and what each allowed"
-                 : "no state has another event";
+    return steps_.count(key) != 0 ? "by depth, hash and what each allowed"
+                                  : "no state has another event";
   }
 
   void WriteStep(size_t i) {
@@ -149,6 +152,9 @@ class Writer {
   const RoomGraph& graph_;
   const Explanation& explanation_;
   const StateMap& resolved_;
+  const std::set<KeyIdx> conflicted_;
+  const std::set<KeyIdx> added_;
+  std::map<KeyIdx, std::vector<size_t>> steps_;  // Their positions, by key.
   json::Writer w_;
 };
 
