@@ -81,7 +81,7 @@ std::string Challenge(const UiaSession& session,
                                                : error.errcode());
     w.Field("error", error.message());
   }
-  if (!session.completed.empty()) {
+  if (!session.completed.empty() || !error.ok()) {
     w.Key("completed").BeginArray();
     for (const auto& [type, value] : session.completed) w.String(type);
     w.EndArray();
