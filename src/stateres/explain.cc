@@ -3,6 +3,8 @@
 #include <set>
 #include <vector>
 
+#include "matrixcore/base/bytes.h"
+#include "matrixcore/crypto/hash.h"
 #include "matrixcore/event/views.h"
 #include "matrixcore/json/writer.h"
 #include "matrixcore/stateres/resolver.h"
@@ -36,6 +38,9 @@ class Writer {
         w_(out) {
     for (size_t i = 0; i < explanation.steps.size(); ++i) {
       steps_[explanation.steps[i].key].push_back(i);
+    }
+    for (const EventIdx event : explanation.conflicted_events) {
+      events_[graph.key_of(event)].push_back(event);
     }
   }
 
@@ -87,8 +92,17 @@ class Writer {
     EventField("winner", resolved_.Get(key));
     w_.Field("reason", Reason(key, is_conflicted));
     w_.Key("candidates").BeginArray();
+    std::set<EventIdx> tried;
     if (const auto steps = steps_.find(key); steps != steps_.end()) {
-      for (const size_t i : steps->second) WriteStep(i);
+      for (const size_t i : steps->second) {
+        WriteStep(i);
+        tried.insert(explanation_.steps[i].event);
+      }
+    }
+    if (const auto events = events_.find(key); events != events_.end()) {
+      for (const EventIdx event : events->second) {
+        if (tried.count(event) == 0) WriteUntried(event);
+      }
     }
     w_.EndArray().EndObject();
   }
@@ -106,6 +120,16 @@ class Writer {
     }
     return steps_.count(key) != 0 ? "by depth, hash and what each allowed"
                                   : "no state has another event";
+  }
+
+  // Version 1 tries no more events than it has to.
+  void WriteUntried(EventIdx event) {
+    w_.BeginObject();
+    w_.Field("event_id", graph_.event_id(event));
+    w_.Field("sender", graph_.sender(event));
+    w_.Field("phase", PhaseName(Explanation::Phase::kV1));
+    WriteOrderV1(event);
+    w_.Field("tried", false).EndObject();
   }
 
   void WriteStep(size_t i) {
@@ -128,10 +152,15 @@ class Writer {
     w_.EndObject().EndObject();
   }
 
+  void WriteOrderV1(EventIdx event) {
+    w_.Field("depth", GraphAccess::Of(graph_).depth[event]);
+    w_.Field("sha1", HexEncode(Sha1(AsBytes(graph_.event_id(event)))));
+  }
+
   // What the order looked at.
   void WriteOrder(const Explanation::Step& step) {
     if (step.phase == Explanation::Phase::kV1) {
-      w_.Field("depth", step.depth);
+      WriteOrderV1(step.event);
       return;
     }
     if (step.phase == Explanation::Phase::kMainline) {
@@ -154,7 +183,8 @@ class Writer {
   const StateMap& resolved_;
   const std::set<KeyIdx> conflicted_;
   const std::set<KeyIdx> added_;
-  std::map<KeyIdx, std::vector<size_t>> steps_;  // Their positions, by key.
+  std::map<KeyIdx, std::vector<size_t>> steps_;     // Their positions, by key.
+  std::map<KeyIdx, std::vector<EventIdx>> events_;  // Conflicted ones, by key.
   json::Writer w_;
 };
 

@@ -582,18 +582,24 @@ TEST_F(ResolverTest, ExplainsWhoWonAndWhy) {
   EXPECT_EQ(candidate["against"]["sender_membership"].AsString(), "$ban");
 }
 
-// The explanation of a resolution: reasons by "type|state_key".
-std::map<std::string, std::string> Reasons(TestRoom* room,
-                                           const std::vector<StateIds>& sets) {
+json::Document Explained(TestRoom* room, const std::vector<StateIds>& sets) {
   RoomGraph graph = room->Graph();
   std::vector<StateMap> states;
   for (const StateIds& set : sets) states.push_back(Numbered(graph, set));
   Explanation explanation;
   const StateMap resolved = StateResolver(graph).Resolve(states, &explanation);
-  const json::Document parsed =
-      *json::Document::Parse(ExplanationJson(graph, explanation, resolved));
+  Result<json::Document> parsed =
+      json::Document::Parse(ExplanationJson(graph, explanation, resolved));
+  EXPECT_TRUE(parsed.ok());
+  return parsed.ok() ? std::move(*parsed) : json::Document();
+}
+
+// Why each key came out as it did, by "type|state_key".
+std::map<std::string, std::string> Reasons(TestRoom* room,
+                                           const std::vector<StateIds>& sets) {
+  const json::Document explained = Explained(room, sets);
   std::map<std::string, std::string> reasons;
-  for (const json::Value key : parsed.root()["keys"]) {
+  for (const json::Value key : explained.root()["keys"]) {
     reasons[std::string(key["type"].StringOr("")) + "|" +
             std::string(key["state_key"].StringOr(""))] =
         std::string(key["reason"].StringOr(""));
@@ -661,11 +667,26 @@ TEST_F(ResolverTest, ExplainsVersionOne) {
   Add(Topic("$t1", "@admin:x", {}, 1, 5));
   Add(Topic("$t2", "@admin:x", {}, 1, 6));
   Add({"$name", "m.room.name", "", "@admin:x", "{}", {}, 1});
-  const auto reasons =
-      Reasons(room_.get(), {With({"$t1"}), With({"$t2", "$name"})});
+  const std::vector<StateIds> sets = {With({"$t1"}), With({"$t2", "$name"})};
+  const auto reasons = Reasons(room_.get(), sets);
   EXPECT_EQ(reasons.at("m.room.topic|"),
             "by depth, hash and what each allowed");
   EXPECT_EQ(reasons.at("m.room.name|"), "no state has another event");
+  // Every candidate is named, with what it was ordered by, also where the
+  // first one that was tried ended the search.
+  const json::Document explained = Explained(room_.get(), sets);
+  const json::Value topic = explained.root()["keys"].at(1);
+  EXPECT_EQ(topic["type"].AsString(), "m.room.topic");
+  EXPECT_EQ(topic["winner"].AsString(), "$t2");
+  ASSERT_EQ(topic["candidates"].size(), 2u);
+  const json::Value winner = topic["candidates"].at(0);
+  EXPECT_EQ(winner["event_id"].AsString(), "$t2");
+  EXPECT_EQ(winner["allowed"].AsBool(), true);
+  const json::Value other = topic["candidates"].at(1);
+  EXPECT_EQ(other["event_id"].AsString(), "$t1");
+  EXPECT_EQ(other["tried"].AsBool(), false);
+  EXPECT_EQ(other["depth"].AsInt(), 5);
+  EXPECT_EQ(other["sha1"].StringOr("").size(), 40u);
 }
 
 }  // namespace
