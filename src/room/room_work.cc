@@ -83,21 +83,7 @@ class RoomWork::View : public RoomView {
 
   Result<std::optional<StoredEvent>> FindEvent(
       std::string_view event_id) const override {
-    for (const auto* list : {&draft_.events, &work_.events_}) {
-      for (const NewEvent& added : *list) {
-        if (added.stored.event->event_id() == event_id) {
-          return std::optional<StoredEvent>(added.stored);
-        }
-      }
-    }
-    if (draft_.head.nid == 0) return std::optional<StoredEvent>();
-    MC_ASSIGN_OR_RETURN(RoomReader * reader, work_.Reader());
-    MC_ASSIGN_OR_RETURN(std::optional<RoomReader::Located> found,
-                        reader->Event(event_id));
-    if (!found || found->room != draft_.head.nid) {
-      return std::optional<StoredEvent>();
-    }
-    return std::optional<StoredEvent>(std::move(found->stored));
+    return work_.FindEventIn(event_id, draft_.events);
   }
 
   // The first failure of a look-up.
@@ -139,6 +125,26 @@ Result<RoomReader*> RoomWork::Reader() {
     reader_ = std::make_unique<RoomReader>(*snapshot_, env_.caches);
   }
   return reader_.get();
+}
+
+Result<std::optional<StoredEvent>> RoomWork::FindEventIn(
+    std::string_view event_id, std::span<const NewEvent> also) {
+  for (const std::span<const NewEvent> list :
+       {also, std::span<const NewEvent>(events_)}) {
+    for (const NewEvent& added : list) {
+      if (added.stored.event->event_id() == event_id) {
+        return std::optional<StoredEvent>(added.stored);
+      }
+    }
+  }
+  if (room_.head.nid == 0) return std::optional<StoredEvent>();
+  MC_ASSIGN_OR_RETURN(RoomReader * reader, Reader());
+  MC_ASSIGN_OR_RETURN(std::optional<RoomReader::Located> found,
+                      reader->Event(event_id));
+  if (!found || found->room != room_.head.nid) {
+    return std::optional<StoredEvent>();
+  }
+  return std::optional<StoredEvent>(std::move(found->stored));
 }
 
 Result<const Event*> RoomWork::LoadEvent(EventIdx idx) {
@@ -294,16 +300,18 @@ Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
     MC_RETURN_IF_ERROR(FindRedactionTarget(*event, work));
   }
 
+  NewEvent added;
   if (event->is_state() && event->type() == kTypeMember) {
     const std::string_view user = *event->state_key();
     const Membership before = view.MembershipOf(user);
     MC_RETURN_IF_ERROR(view.failure());
+    added.before = before;
     const Membership after = MembershipOf(*event);
     work.head.joined += (after == Membership::kJoin) - (before == Membership::kJoin);
     work.head.invited +=
         (after == Membership::kInvite) - (before == Membership::kInvite);
   }
-  NewEvent added;
+  added.joined = work.head.joined;
   added.stored.event = std::move(event);
   added.stored.idx = ++work.head.last_idx;
   const Event& made = *added.stored.event;
@@ -462,6 +470,11 @@ void RoomWork::ApplyRedaction(Draft& work) {
     const auto hot = room_.hot.find(target.idx);
     if (hot != room_.hot.end()) hot->second = target.event;
   }
+}
+
+Status RoomWork::AddObserverRows() {
+  if (env_.observer == nullptr || events_.empty()) return OkStatus();
+  return env_.observer->AddRows(*this, room_.extra, batch_);
 }
 
 WriteBatch RoomWork::Finish() {

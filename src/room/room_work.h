@@ -33,6 +33,7 @@ struct LoadedRoom {
   std::map<StateKey, StateKeyNum> new_keys;
   // Events that a view handed out as pointers, by number.
   absl::flat_hash_map<EventIdx, EventPtr> hot;
+  std::unique_ptr<RoomExtra> extra;  // The commit observer's.
 
   static Result<std::unique_ptr<LoadedRoom>> Load(RoomReader& reader,
                                                   RoomHead head);
@@ -49,7 +50,7 @@ struct LoadedRoom {
 };
 
 // Builds one batch for one room.
-class RoomWork {
+class RoomWork : private RoomAddition {
  public:
   struct Env {
     Store& store;
@@ -59,11 +60,12 @@ class RoomWork {
     Random& random;
     const SigningKey& key;
     const std::string& server_name;
+    CommitObserver* observer = nullptr;
   };
 
   // `room` outlives the work.
   RoomWork(const Env& env, LoadedRoom& room);
-  ~RoomWork();
+  ~RoomWork() override;
 
   // Reads the answers of earlier transactions, for all requests at once.
   Status LoadTransactions(const std::vector<RoomRequest*>& requests);
@@ -82,11 +84,8 @@ class RoomWork {
 
   bool empty() const { return events_.empty() && !head_changed_; }
 
-  struct NewEvent {
-    StoredEvent stored;
-    PositionRef pos;
-  };
-  const std::vector<NewEvent>& events() const { return events_; }
+  using NewEvent = AddedEvent;
+  const std::vector<NewEvent>& new_events() const { return events_; }
   struct MemberChange {
     std::string user_id;
     bool local = false;
@@ -97,6 +96,8 @@ class RoomWork {
   // The stand-in for the number of a room that is being created.
   std::optional<PositionRef> new_room() const { return new_room_; }
 
+  // Lets the observer add its rows.  On failure the room is of no use any more.
+  Status AddObserverRows();
   // Completes the batch with the room's head.
   WriteBatch Finish();
 
@@ -104,7 +105,23 @@ class RoomWork {
   class View;
   struct Draft;
 
-  Result<RoomReader*> Reader();
+  // RoomAddition
+  const RoomHead& room() const override { return room_.head; }
+  BatchCell room_cell() const override { return RoomCell(); }
+  std::span<const AddedEvent> events() const override { return events_; }
+  Result<const Event*> StateEvent(std::string_view type,
+                                  std::string_view state_key) override {
+    return CurrentEvent(type, state_key);
+  }
+  Result<std::optional<StoredEvent>> FindEvent(
+      std::string_view event_id) override {
+    return FindEventIn(event_id, {});
+  }
+  Result<RoomReader*> Reader() override;
+
+  // An event of `also`, of the batch, or of the room.
+  Result<std::optional<StoredEvent>> FindEventIn(
+      std::string_view event_id, std::span<const NewEvent> also);
   Result<const Event*> LoadEvent(EventIdx idx);
   Result<StateKeyNum> FindKey(std::string_view type, std::string_view state_key);
   Result<const Event*> CurrentEvent(std::string_view type,

@@ -90,8 +90,9 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
             "Commits to a room that lost a race and were tried again")) {}
 
   RoomWork::Env Env() {
-    return {deps.store,  deps.caches,      deps.joined,        deps.clock,
-            deps.random, deps.signing_key, options.server_name};
+    return {deps.store,       deps.caches,         deps.joined,
+            deps.clock,       deps.random,         deps.signing_key,
+            options.server_name, deps.observer};
   }
 
   ActorPtr FindActor(const std::string& room_id) MC_REQUIRES(mutex);
@@ -103,6 +104,7 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
   void OnCommitted(const std::shared_ptr<InFlight>& flight,
                    Result<CommitInfo> result);
   void OnConflict(const std::shared_ptr<InFlight>& flight);
+  void FailFlight(InFlight& flight, const Status& status);
   void Publish(InFlight& flight, const RoomHead& head, const CommitInfo& info);
   void AnswerAll(InFlight& flight, const CommitInfo& info);
   void Continue(const ActorPtr& actor);
@@ -272,7 +274,10 @@ void RoomWriter::Rep::Work(const ActorPtr& actor,
     return Continue(actor);
   }
   MaybePrune();
-  flight->events = work.events();
+  if (const Status added = work.AddObserverRows(); !added.ok()) {
+    return FailFlight(*flight, added);
+  }
+  flight->events = work.new_events();
   flight->members = work.member_changes();
   flight->redacted = work.redacted();
   batch_size.Observe(static_cast<double>(flight->requests.size()));
@@ -295,14 +300,7 @@ void RoomWriter::Rep::OnCommitted(const std::shared_ptr<InFlight>& flight,
         ++actor->attempts < kMaxAttempts) {
       return OnConflict(flight);
     }
-    deps.log.Error("room", "a commit failed",
-                   {{"room_id", actor->room_id},
-                    {"error", result.status().ToString()}});
-    for (RoomRequest& request : flight->requests) {
-      request.done(Status(StatusCode::kUnavailable, result.status().ToString()));
-      End();
-    }
-    return Continue(actor);
+    return FailFlight(*flight, result.status());
   }
   actor->attempts = 0;
   const std::shared_ptr<StateKeyNames> names =
@@ -317,6 +315,20 @@ void RoomWriter::Rep::OnCommitted(const std::shared_ptr<InFlight>& flight,
   room.committed = room.head;
   Publish(*flight, room.head, *result);
   AnswerAll(*flight, *result);
+  Continue(actor);
+}
+
+// Nothing of the batch was written: the room in memory is ahead of the store.
+void RoomWriter::Rep::FailFlight(InFlight& flight, const Status& status) {
+  const ActorPtr actor = flight.actor;
+  actor->room.reset();
+  deps.log.Error(
+      "room", "a commit failed",
+      {{"room_id", actor->room_id}, {"error", status.ToString()}});
+  for (RoomRequest& request : flight.requests) {
+    request.done(Status(StatusCode::kUnavailable, status.ToString()));
+    End();
+  }
   Continue(actor);
 }
 
@@ -474,9 +486,13 @@ void RoomWriter::Rep::Create(CreateRoomRequest request) {
     request.done(std::move(outcome).status(), {});
     return End();
   }
+  if (Status added = work.AddObserverRows(); !added.ok()) {
+    request.done(std::move(added), {});
+    return End();
+  }
   auto flight = std::make_shared<InFlight>();
   flight->outcomes.push_back(*outcome);
-  flight->events = work.events();
+  flight->events = work.new_events();
   flight->members = work.member_changes();
   flight->redacted = work.redacted();
   const PositionRef nid = *work.new_room();

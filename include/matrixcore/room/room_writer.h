@@ -31,6 +31,7 @@
 #include "matrixcore/crypto/ed25519.h"
 #include "matrixcore/event/builder.h"
 #include "matrixcore/event/event.h"
+#include "matrixcore/room/commit_observer.h"
 #include "matrixcore/room/room_reader.h"
 #include "matrixcore/store/store.h"
 
@@ -203,6 +204,7 @@ class RoomWriter {
     RoomListener& listener;
     Logger& log;
     Metrics& metrics;
+    CommitObserver* observer = nullptr;
   };
   RoomWriter(const Options& options, const Deps& deps);
   ~RoomWriter();
