@@ -11,10 +11,8 @@
 namespace matrixcore::api {
 namespace {
 
-Result<Reply> Put(Call& call, std::string_view room_id, std::string_view type) {
-  MC_RETURN_IF_ERROR(RequirePathUser(call, 0));
-  const Status status = call.services.account_data.Put(call.user_id(), room_id,
-                                                       type, call.root().raw());
+// A type that the server manages is answered with 405.
+Result<Reply> AnswerWrite(const Status& status) {
   if (status.code() == StatusCode::kUnsupported) {
     Reply reply = ErrorReply(status);
     reply.status = 405;
@@ -22,6 +20,12 @@ Result<Reply> Put(Call& call, std::string_view room_id, std::string_view type) {
   }
   MC_RETURN_IF_ERROR(status);
   return EmptyReply();
+}
+
+Result<Reply> Put(Call& call, std::string_view room_id, std::string_view type) {
+  MC_RETURN_IF_ERROR(RequirePathUser(call, 0));
+  return AnswerWrite(call.services.account_data.Put(call.user_id(), room_id,
+                                                    type, call.root().raw()));
 }
 
 Result<Reply> Get(Call& call, std::string_view room_id, std::string_view type) {
@@ -34,6 +38,13 @@ Result<Reply> Get(Call& call, std::string_view room_id, std::string_view type) {
   MC_ASSIGN_OR_RETURN(std::string content, call.services.account_data.Get(
                                                call.user_id(), room_id, type));
   return JsonReply(std::move(content));
+}
+
+Result<Reply> Delete(Call& call, std::string_view room_id,
+                     std::string_view type) {
+  MC_RETURN_IF_ERROR(RequirePathUser(call, 0));
+  return AnswerWrite(
+      call.services.account_data.Delete(call.user_id(), room_id, type));
 }
 
 // An empty room id is no room, and not the global account data either.
@@ -53,6 +64,21 @@ Result<Reply> GetAccountDataPerRoom(Call& call) {
   return Get(call, call.path[1], call.path[2]);
 }
 
+Result<Reply> DeleteAccountData(Call& call) {
+  return Delete(call, "", call.path[1]);
+}
+Result<Reply> DeleteAccountDataPerRoom(Call& call) {
+  MC_RETURN_IF_ERROR(RequireRoomId(call));
+  return Delete(call, call.path[1], call.path[2]);
+}
+
+// MSC3391
+constexpr std::string_view kUnstableGlobal =
+    "/_matrix/client/unstable/org.matrix.msc3391/user/{userId}/account_data/"
+    "{type}";
+constexpr std::string_view kUnstableRoom =
+    "/_matrix/client/unstable/org.matrix.msc3391/user/{userId}/rooms/{roomId}/"
+    "account_data/{type}";
 constexpr std::string_view kGlobal =
     "/_matrix/client/v3/user/{userId}/account_data/{type}";
 constexpr std::string_view kRoom =
@@ -69,6 +95,10 @@ constexpr Route kRoutes[] = {
     {HttpMethod::kGet, kRoom, Auth::kUser, RateLimit::kDefault,
      Lane::kInteractive, Body::kNone, &GetAccountDataPerRoom,
      "getAccountDataPerRoom"},
+    {HttpMethod::kDelete, kUnstableGlobal, Auth::kUser, RateLimit::kDefault,
+     Lane::kInteractive, Body::kNone, &DeleteAccountData, ""},
+    {HttpMethod::kDelete, kUnstableRoom, Auth::kUser, RateLimit::kDefault,
+     Lane::kInteractive, Body::kNone, &DeleteAccountDataPerRoom, ""},
 };
 
 }  // namespace

@@ -16,6 +16,7 @@ struct ErrcodeStatus {
 // Sorted by errcode; what is missing here is 400 (spec: client-server API,
 // "Standard error response").
 constexpr ErrcodeStatus kErrcodes[] = {
+    {"IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION", 409},
     {"M_BAD_STATE", 403},
     {"M_CANNOT_LEAVE_SERVER_NOTICE_ROOM", 403},
     {"M_CANNOT_OVERWRITE_MEDIA", 409},

@@ -23,13 +23,17 @@
 #include "matrixcore/service/history.h"
 #include "matrixcore/service/keys.h"
 #include "matrixcore/service/messages.h"
+#include "matrixcore/service/notifications.h"
 #include "matrixcore/service/notifier.h"
 #include "matrixcore/service/profiles.h"
 #include "matrixcore/service/push_rules.h"
 #include "matrixcore/service/registration.h"
 #include "matrixcore/service/rooms.h"
 #include "matrixcore/service/sync.h"
+#include "matrixcore/service/thread_subscriptions.h"
 #include "matrixcore/service/uia.h"
+#include "matrixcore/service/unread.h"
+#include "matrixcore/service/unread_tables.h"
 
 namespace matrixcore {
 namespace {
@@ -124,7 +128,7 @@ const Schema& MatrixSchema() {
     Schema all;
     all.version = 1;
     for (const auto& tables : {tables::RoomTables(), tables::AccountTables(),
-                               tables::EphemeralTables()}) {
+                               tables::EphemeralTables(), tables::UnreadTables()}) {
       all.tables.insert(all.tables.end(), tables.begin(), tables.end());
     }
     return all;
@@ -144,6 +148,8 @@ struct Homeserver::Rep {
   RoomActivity room_activity;
   JoinedUsers joined_users;
   Notifier notifier;
+  PushProfiles push_profiles;
+  UnreadTracker unread;
   RoomWriter room_writer;
 
   // Services.
@@ -161,6 +167,8 @@ struct Homeserver::Rep {
   HistoryService history;
   EphemeralService ephemeral;
   SyncService sync;
+  NotificationService notifications;
+  ThreadSubscriptionService thread_subscriptions;
 
   api::Services services;
   api::Router router;
@@ -174,6 +182,11 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                    .state_bytes = options.state_cache_bytes}),
       room_activity(d.store.LastPosition()),
       notifier(d.store, joined_users, d.rooms, d.timers, d.clock, d.metrics),
+      push_profiles(d.store),
+      unread({.profiles = push_profiles,
+              .joined = joined_users,
+              .clock = d.clock,
+              .server_name = options.server_name}),
       room_writer({.server_name = options.server_name},
                   {.store = d.store,
                    .coordinator = d.coordinator,
@@ -186,7 +199,8 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                    .joined = joined_users,
                    .listener = notifier,
                    .log = d.log,
-                   .metrics = d.metrics}),
+                   .metrics = d.metrics,
+                   .observer = &unread}),
       accounts({.server_name = options.server_name,
                 .password_cost = options.password_cost,
                 .access_token_lifetime_ms = options.access_token_lifetime_ms,
@@ -215,9 +229,9 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                 .caches = room_caches,
                 .writer = room_writer,
                 .log = d.log}),
-      account_data(d.store, notifier),
+      account_data(d.store, notifier, &push_profiles),
       filters(d.store),
-      push_rules(d.store, notifier),
+      push_rules(d.store, notifier, &push_profiles),
       keys({.store = d.store, .server_name = options.server_name}, accounts),
       rooms({.server_name = options.server_name,
              .default_room_version = options.default_room_version},
@@ -249,6 +263,12 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                 },
             .log = d.log,
             .metrics = d.metrics}),
+      notifications(
+          {.store = d.store, .caches = room_caches, .clock = d.clock}),
+      thread_subscriptions({.store = d.store,
+                            .caches = room_caches,
+                            .notifier = notifier,
+                            .profiles = push_profiles}),
       services{.options = options,
                .deps = deps,
                .started = deps.clock.Monotonic(),
@@ -268,7 +288,9 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                .messages = messages,
                .history = history,
                .ephemeral = ephemeral,
-               .sync = sync},
+               .sync = sync,
+               .notifications = notifications,
+               .thread_subscriptions = thread_subscriptions},
       router(services, api::AllRoutes()) {
   accounts.OnDeactivated([this](const std::string& user_id, bool) {
     return LeaveAllRooms(deps.store, room_caches, rooms, user_id);

@@ -10,7 +10,7 @@ std::vector<std::span<const Route>> AllRoutes() {
       AccountDataRoutes(), TagRoutes(),     FilterRoutes(),  PushRuleRoutes(),
       KeyRoutes(),         RoomRoutes(),    MembershipRoutes(),
       MessageRoutes(),     HistoryRoutes(), EphemeralRoutes(),
-      SyncRoutes(),
+      SyncRoutes(),        NotificationRoutes(), ThreadSubscriptionRoutes(),
   };
 }
 

@@ -25,7 +25,9 @@ std::span<const Route> MembershipRoutes();  // membership.cc
 std::span<const Route> MessageRoutes();     // messages.cc
 std::span<const Route> HistoryRoutes();     // history.cc
 
-std::span<const Route> SyncRoutes();       // sync.cc
-std::span<const Route> EphemeralRoutes();  // ephemeral.cc
+std::span<const Route> SyncRoutes();                // sync.cc
+std::span<const Route> EphemeralRoutes();           // ephemeral.cc
+std::span<const Route> NotificationRoutes();        // notifications.cc
+std::span<const Route> ThreadSubscriptionRoutes();  // thread_subscriptions.cc
 
 }  // namespace matrixcore::api

@@ -14,6 +14,9 @@ namespace {
 
 // Features that clients may use although no claimed version has them yet.
 constexpr std::string_view kUnstableFeatures[] = {
+    "org.matrix.msc3391",       // Deleting account data.
+    "org.matrix.msc4306",       // Thread subscriptions ...
+    "org.matrix.msc4308",       // ... and their changes.
     "uk.tcpip.msc4133",         // Extended profile fields,
     "uk.tcpip.msc4133.stable",  // also under their stable names.
 };

@@ -1,2 +1,2 @@
-set(SRCS_sync ephemeral.cc sync.cc)
-set(TESTS_sync)
+set(SRCS_sync ephemeral.cc notifications.cc sync.cc thread_subscriptions.cc)
+set(TESTS_sync thread_subscriptions_test.cc)

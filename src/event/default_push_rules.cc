@@ -143,4 +143,16 @@ std::string DefaultPushRules(std::string_view user_id) {
   return out;
 }
 
+std::string ThreadSubscriptionPushRules() {
+  return R"([{"actions":[],"conditions":[{)"
+         R"("kind":"io.element.msc4306.thread_subscription",)"
+         R"("subscribed":false}],"default":true,"enabled":true,)"
+         R"("rule_id":".io.element.msc4306.rule.unsubscribed_thread"},)"
+         R"({"actions":["notify",{"set_tweak":"sound","value":"default"}],)"
+         R"("conditions":[{)"
+         R"("kind":"io.element.msc4306.thread_subscription",)"
+         R"("subscribed":true}],"default":true,"enabled":true,)"
+         R"("rule_id":".io.element.msc4306.rule.subscribed_thread"}])";
+}
+
 }  // namespace matrixcore

@@ -71,10 +71,13 @@ struct MemberCount {
 struct SenderPermission {
   std::string key;
 };
+struct ThreadSubscription {
+  bool subscribed = false;
+};
 struct Never {};
 using Condition =
     std::variant<EventMatch, PropertyIs, PropertyContains, ContainsDisplayName,
-                 MemberCount, SenderPermission, Never>;
+                 MemberCount, SenderPermission, ThreadSubscription, Never>;
 
 // The scalar as text that equals another's exactly if they are the same value;
 // nothing for anything that conditions do not compare.
@@ -124,6 +127,11 @@ Condition ParseCondition(json::Value json) {
   if (kind == "contains_display_name") return ContainsDisplayName{};
   if (kind == "room_member_count") {
     return ParseMemberCount(json["is"].StringOr(""));
+  }
+  if (kind == "io.element.msc4306.thread_subscription") {
+    const std::optional<bool> subscribed = json["subscribed"].AsBool();
+    if (!subscribed) return Never{};
+    return ThreadSubscription{*subscribed};
   }
   if (!key.has_value()) return Never{};
   if (kind == "sender_notification_permission") {
@@ -198,6 +206,9 @@ struct Judge {
            context.power_levels->User(event.event().sender()) >=
                context.power_levels->ToNotify(c.key);
   }
+  bool operator()(const ThreadSubscription& c) const {
+    return context.thread_subscribed == c.subscribed;
+  }
   bool operator()(const Never&) const { return false; }
 };
 
@@ -267,6 +278,7 @@ std::optional<Rule> ParseRule(Kind kind, json::Value json) {
 
 struct PushRuleset::Rules {
   std::vector<Rule> in_order;
+  bool needs_display_name = false;
 };
 
 PushEvent::PushEvent(EventPtr event) : event_(std::move(event)) {
@@ -278,6 +290,7 @@ PushRuleset::PushRuleset(json::Value global) {
   constexpr std::pair<const char*, Kind> kKinds[] = {
       {"override", Kind::kConditions},
       {"content", Kind::kContent},
+      {"postcontent", Kind::kConditions},
       {"room", Kind::kRoom},
       {"sender", Kind::kSender},
       {"underride", Kind::kConditions}};
@@ -287,11 +300,38 @@ PushRuleset::PushRuleset(json::Value global) {
     if (!list.IsArray()) continue;
     for (const json::Value json : list) {
       if (std::optional<Rule> rule = ParseRule(kind, json)) {
+        for (const Condition& condition : rule->conditions) {
+          if (std::holds_alternative<ContainsDisplayName>(condition)) {
+            rules->needs_display_name = true;
+          }
+        }
         rules->in_order.push_back(std::move(*rule));
       }
     }
   }
   rules_ = std::move(rules);
+}
+
+PushRuleset PushRuleset::Default(Concern concern) {
+  const Result<json::Document> json = json::Document::Parse(DefaultPushRules(""));
+  PushRuleset made(json.ok() ? json->root() : json::Value());
+  auto rules = std::make_shared<Rules>(*made.rules_);
+  // Rules about the user match always or never.
+  for (const auto& [rule_id, when] :
+       {std::pair(".m.rule.is_user_mention", Concern::kMentioned),
+        std::pair(".m.rule.invite_for_me", Concern::kInvited)}) {
+    for (Rule& rule : rules->in_order) {
+      if (rule.rule_id != rule_id) continue;
+      rule.conditions.clear();
+      if (concern != when) rule.conditions.push_back(Never{});
+    }
+  }
+  made.rules_ = std::move(rules);
+  return made;
+}
+
+bool PushRuleset::needs_display_name() const {
+  return rules_->needs_display_name;
 }
 
 PushOutcome PushRuleset::Evaluate(const PushEvent& event,

@@ -20,6 +20,15 @@ using tables::kAccountData;
 // Types that other endpoints write (spec: "Client Config", server behaviour).
 constexpr std::string_view kManagedTypes[] = {"m.fully_read", kPushRulesType};
 
+Status CheckUnmanaged(std::string_view type) {
+  if (std::find(std::begin(kManagedTypes), std::end(kManagedTypes), type) ==
+      std::end(kManagedTypes)) {
+    return OkStatus();
+  }
+  return Status(StatusCode::kUnsupported, "M_BAD_JSON",
+                fmt::format("Cannot set {} through this API", type));
+}
+
 Status CheckNames(std::string_view room_id, std::string_view type) {
   if (!room_id.empty() && !IsRoomId(room_id)) {
     return Status(StatusCode::kInvalidArgument, "M_INVALID_PARAM",
@@ -38,16 +47,37 @@ Status AccountDataService::Put(std::string_view user_id,
                                std::string_view room_id, std::string_view type,
                                std::string_view content) {
   MC_RETURN_IF_ERROR(CheckNames(room_id, type));
-  if (std::find(std::begin(kManagedTypes), std::end(kManagedTypes), type) !=
-      std::end(kManagedTypes)) {
-    return Status(StatusCode::kUnsupported, "M_BAD_JSON",
-                  fmt::format("Cannot set {} through this API", type));
-  }
-  WriteBatch batch;
-  AddRow(batch, user_id, room_id, type, std::string(content));
-  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
-                      store_.Commit(std::move(batch)));
+  MC_RETURN_IF_ERROR(CheckUnmanaged(type));
+  // An empty object, however it is spaced, stands for nothing.
+  const bool empty =
+      content.find_first_not_of("{} \t\r\n") == std::string_view::npos;
+  return Write(user_id, room_id, type,
+               std::string(empty ? kDeletedContent : content));
+}
+
+Status AccountDataService::Delete(std::string_view user_id,
+                                  std::string_view room_id,
+                                  std::string_view type) {
+  MC_RETURN_IF_ERROR(CheckNames(room_id, type));
+  MC_RETURN_IF_ERROR(CheckUnmanaged(type));
+  const Result<std::string> known = Get(user_id, room_id, type);
+  if (known.status().code() == StatusCode::kNotFound) return OkStatus();
+  MC_RETURN_IF_ERROR(known.status());
+  return Write(user_id, room_id, type, std::string(kDeletedContent));
+}
+
+Status AccountDataService::Write(std::string_view user_id,
+                                 std::string_view room_id,
+                                 std::string_view type, std::string content) {
+  const bool ignored = room_id.empty() && type == kIgnoredUserListType;
+  const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
+    AddRow(batch, user_id, room_id, type, content);
+    return ignored ? PushProfiles::AddUser(snapshot, batch, user_id)
+                   : OkStatus();
+  };
+  MC_RETURN_IF_ERROR(Transact(store_, attempt).status());
   const std::string user(user_id);
+  if (ignored && profiles_ != nullptr) profiles_->Changed(user);
   notifier_.PublishUsers({&user, 1});
   return OkStatus();
 }
@@ -62,7 +92,7 @@ Result<std::string> AccountDataService::Get(std::string_view user_id,
       const std::optional<Row> row,
       snapshot->Get(kAccountData,
                     {TextCell(user_id), TextCell(room_id), TextCell(type)}));
-  if (!row) {
+  if (!row || CellText((*row)[AccountData::kJson]) == kDeletedContent) {
     return Status(StatusCode::kNotFound, "M_NOT_FOUND", "No such account data");
   }
   return std::string(CellText((*row)[AccountData::kJson]));
@@ -127,6 +157,9 @@ Result<std::vector<AccountDataService::Entry>> AccountDataService::Since(
   std::vector<Entry> entries;
   entries.reserve(rows.size());
   for (const Row& row : rows) {
+    if (after == 0 && CellText(row[AccountData::kJson]) == kDeletedContent) {
+      continue;
+    }
     entries.push_back(
         {.room_id = std::string(CellText(row[AccountData::kRoomId])),
          .type = std::string(CellText(row[AccountData::kType])),

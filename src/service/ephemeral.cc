@@ -11,6 +11,8 @@
 #include "matrixcore/json/writer.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/ephemeral_tables.h"
+#include "matrixcore/service/unread.h"
+#include "service/thread_of.h"
 #include "service/typing.h"
 
 namespace matrixcore {
@@ -22,10 +24,6 @@ using tables::Receipts;
 constexpr std::string_view kRead = "m.read";
 constexpr std::string_view kReadPrivate = "m.read.private";
 constexpr std::string_view kFullyRead = "m.fully_read";
-constexpr std::string_view kMainThread = "main";
-// Relations are followed this far from an event to its thread (spec: "Threaded
-// read receipts").
-constexpr int kMaxThreadHops = 3;
 // A lost race is retried this often.
 constexpr int kMaxAttempts = 5;
 
@@ -108,28 +106,18 @@ class Desk {
   Status CheckThread(const Event& event, std::string_view thread_id) {
     // A root counts as part of its thread as well as of the main timeline.
     if (thread_id == event.event_id()) return OkStatus();
-    MC_ASSIGN_OR_RETURN(const std::string thread, ThreadOf(event));
+    MC_ASSIGN_OR_RETURN(
+        const std::string thread,
+        ThreadOf(event, [this](std::string_view id) { return FindEvent(id); }));
     if (thread == thread_id) return OkStatus();
     return InvalidParam("The event is not in the thread that thread_id names.");
   }
 
-  Result<std::string> ThreadOf(const Event& event) {
-    EventPtr parent;
-    const Event* at = &event;
-    for (int hop = 0; hop <= kMaxThreadHops; ++hop) {
-      const json::Value relation = at->content()["m.relates_to"];
-      const std::string_view target = relation["event_id"].StringOr("");
-      if (target.empty()) break;
-      if (relation["rel_type"].StringOr("") == "m.thread") {
-        return std::string(target);
-      }
-      MC_ASSIGN_OR_RETURN(std::optional<RoomReader::Located> located,
-                          reader_.Event(target));
-      if (!located || located->room != room_.nid) break;
-      parent = std::move(located->stored.event);
-      at = parent.get();
-    }
-    return std::string(kMainThread);
+  Result<EventPtr> FindEvent(std::string_view event_id) {
+    MC_ASSIGN_OR_RETURN(std::optional<RoomReader::Located> located,
+                        reader_.Event(event_id));
+    if (!located || located->room != room_.nid) return EventPtr();
+    return std::move(located->stored.event);
   }
 
   Result<bool> MoveReceipt(const Marker& marker, const StoredEvent& event,
@@ -145,7 +133,19 @@ class Desk {
                   {room_.nid, BatchText(marker.type), user_id_,
                    BatchText(marker.thread_id.value_or("")),
                    event.event->event_id(), event.pos, now.ms, position});
+    MC_RETURN_IF_ERROR(MoveMark(marker, event.pos, position, batch));
     return true;
+  }
+
+  // Both kinds of receipts say what was read.
+  Status MoveMark(const Marker& marker, Position read_pos, PositionRef position,
+                  WriteBatch* batch) {
+    if (!marks_) {
+      MC_ASSIGN_OR_RETURN(
+          marks_, ReadMarkers::Load(reader_.snapshot(), user_id_, room_.nid));
+    }
+    return marks_->Move(reader_.snapshot(), marker.thread_id.value_or(""),
+                        read_pos, position, batch);
   }
 
   Result<bool> MoveFullyRead(const StoredEvent& event, PositionRef position,
@@ -195,6 +195,7 @@ class Desk {
   RoomReader reader_;
   const std::string& user_id_;
   RoomHead room_;
+  std::optional<ReadMarkers> marks_;
 };
 
 // A batch that moves markers, and whom it concerns.

@@ -24,9 +24,17 @@ constexpr std::string_view kMasterRule = ".m.rule.master";
 constexpr size_t kMaxRuleIdBytes = 255;
 constexpr size_t kMaxRulesBytes = 256 * 1024;
 
-enum Kind : size_t { kOverride, kContent, kRoom, kSender, kUnderride, kKinds };
+enum Kind : size_t {
+  kOverride,
+  kContent,
+  kPostcontent,  // MSC4306
+  kRoom,
+  kSender,
+  kUnderride,
+  kKinds
+};
 constexpr std::array<std::string_view, kKinds> kKindNames = {
-    "override", "content", "room", "sender", "underride"};
+    "override", "content", "postcontent", "room", "sender", "underride"};
 
 Status Invalid(std::string_view errcode, std::string message) {
   return Status(StatusCode::kInvalidArgument, errcode, std::move(message));
@@ -149,6 +157,7 @@ struct PushRuleService::Rules {
     json::Writer w(&out);
     w.BeginObject().Key("global").BeginObject();
     for (size_t kind = 0; kind < kKinds; ++kind) {
+      if (kind == kPostcontent && kinds[kind].empty()) continue;
       w.Key(kKindNames[kind]).BeginArray();
       for (const PushRule& rule : kinds[kind]) w.Raw(rule.json.ToJson());
       w.EndArray();
@@ -159,14 +168,20 @@ struct PushRuleService::Rules {
 
   // The default rules of today with what the user changed in them, and the
   // user's own rules.  `stored` is the content of m.push_rules, or missing.
-  static Result<Rules> Merge(std::string_view user_id, json::Value stored) {
+  static Result<Rules> Merge(std::string_view user_id, json::Value stored,
+                             bool threads) {
     MC_ASSIGN_OR_RETURN(const json::Document defaults,
                         json::Document::Parse(DefaultPushRules(user_id)));
+    MC_ASSIGN_OR_RETURN(const json::Document thread_rules,
+                        json::Document::Parse(ThreadSubscriptionPushRules()));
     Rules rules;
     for (size_t kind = 0; kind < kKinds; ++kind) {
       std::vector<PushRule>& list = rules.kinds[kind];
       const json::Value old = stored["global"][kKindNames[kind]];
-      for (const json::Value rule : defaults.root()[kKindNames[kind]]) {
+      const json::Value builtin = kind == kPostcontent && threads
+                                      ? thread_rules.root()
+                                      : defaults.root()[kKindNames[kind]];
+      for (const json::Value rule : builtin) {
         list.push_back({std::string(rule["rule_id"].StringOr("")),
                         json::Object::From(rule)});
       }
@@ -200,13 +215,18 @@ Result<std::optional<Row>> ReadRow(Snapshot& snapshot,
                                      TextCell(kPushRulesType)});
 }
 
-Result<PushRuleService::Rules> Load(std::string_view user_id,
+Result<PushRuleService::Rules> Load(Snapshot& snapshot,
+                                    std::string_view user_id,
                                     const std::optional<Row>& row) {
-  if (!row) return PushRuleService::Rules::Merge(user_id, json::Value());
+  MC_ASSIGN_OR_RETURN(const bool threads,
+                      PushProfiles::UsesThreads(snapshot, user_id));
+  if (!row) {
+    return PushRuleService::Rules::Merge(user_id, json::Value(), threads);
+  }
   MC_ASSIGN_OR_RETURN(
       const json::Document stored,
       json::Document::ParseView(CellText((*row)[AccountData::kJson])));
-  return PushRuleService::Rules::Merge(user_id, stored.root());
+  return PushRuleService::Rules::Merge(user_id, stored.root(), threads);
 }
 
 }  // namespace
@@ -224,7 +244,7 @@ Result<std::string> PushRuleService::Get(std::string_view user_id) {
 Result<std::string> PushRuleService::Get(Snapshot& snapshot,
                                          std::string_view user_id) {
   MC_ASSIGN_OR_RETURN(const std::optional<Row> row, ReadRow(snapshot, user_id));
-  MC_ASSIGN_OR_RETURN(const Rules rules, Load(user_id, row));
+  MC_ASSIGN_OR_RETURN(const Rules rules, Load(snapshot, user_id, row));
   return rules.ToJson();
 }
 
@@ -235,39 +255,60 @@ Result<std::string> PushRuleService::GetRule(std::string_view user_id,
                       store_.NewSnapshot());
   MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
                       ReadRow(*snapshot, user_id));
-  MC_ASSIGN_OR_RETURN(Rules rules, Load(user_id, row));
+  MC_ASSIGN_OR_RETURN(Rules rules, Load(*snapshot, user_id, row));
   const PushRule* rule = rules.Find(kind, name.rule_id);
   if (rule == nullptr) return NoSuchRule();
   return rule->json.ToJson();
 }
 
+namespace {
+
+// Adds a row with these rules, if the user's row is still `old`.
+Status AddRules(std::string_view user_id, const std::optional<Row>& old,
+                std::string content, WriteBatch& batch) {
+  Row key = {TextCell(user_id), std::string(), TextCell(kPushRulesType)};
+  if (old) {
+    batch.Require(WriteBatch::ColumnEquals{&kAccountData, std::move(key),
+                                           AccountData::kPos,
+                                           (*old)[AccountData::kPos]});
+  } else {
+    batch.Require(WriteBatch::RowAbsent{&kAccountData, std::move(key)});
+  }
+  AccountDataService::AddRow(batch, user_id, "", kPushRulesType,
+                             std::move(content));
+  return OkStatus();
+}
+
+}  // namespace
+
+Status PushRuleService::AddUnchanged(Snapshot& snapshot,
+                                     std::string_view user_id,
+                                     WriteBatch& batch) {
+  MC_ASSIGN_OR_RETURN(const std::optional<Row> row, ReadRow(snapshot, user_id));
+  MC_ASSIGN_OR_RETURN(const Rules rules, Load(snapshot, user_id, row));
+  return AddRules(user_id, row, rules.ToJson(), batch);
+}
+
 // Reads the rules, changes them, writes them with a new position.
 Status PushRuleService::Change(std::string_view user_id,
                                const std::function<Status(Rules&)>& change) {
-  const Row key = {TextCell(user_id), std::string(), TextCell(kPushRulesType)};
   const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
     MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
                         ReadRow(snapshot, user_id));
-    MC_ASSIGN_OR_RETURN(Rules rules, Load(user_id, row));
+    MC_ASSIGN_OR_RETURN(Rules rules, Load(snapshot, user_id, row));
     MC_RETURN_IF_ERROR(change(rules));
     std::string content = rules.ToJson();
     if (content.size() > kMaxRulesBytes) {
       return Status(StatusCode::kTooLarge, "M_TOO_LARGE",
                     "There are too many push rules");
     }
-    if (row) {
-      batch.Require(WriteBatch::ColumnEquals{
-          &kAccountData, key, AccountData::kPos, (*row)[AccountData::kPos]});
-    } else {
-      batch.Require(WriteBatch::RowAbsent{&kAccountData, key});
-    }
-    AccountDataService::AddRow(batch, user_id, "", kPushRulesType,
-                               std::move(content));
-    return OkStatus();
+    MC_RETURN_IF_ERROR(AddRules(user_id, row, std::move(content), batch));
+    return PushProfiles::AddUser(snapshot, batch, user_id);
   };
   MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
                       Transact(store_, attempt));
   const std::string user(user_id);
+  if (profiles_ != nullptr) profiles_->Changed(user);
   notifier_.PublishUsers({&user, 1});
   return OkStatus();
 }
@@ -275,6 +316,9 @@ Status PushRuleService::Change(std::string_view user_id,
 Status PushRuleService::Put(std::string_view user_id, const Name& name,
                             json::Value body, const Place& place) {
   MC_ASSIGN_OR_RETURN(const Kind kind, ParseKind(name.kind));
+  if (kind == kPostcontent) {
+    return Invalid("M_INVALID_PARAM", "This kind has no rules of users");
+  }
   MC_RETURN_IF_ERROR(CheckRuleId(name.rule_id));
   MC_ASSIGN_OR_RETURN(const json::Object made,
                       MakeRule(kind, name.rule_id, body));

@@ -15,7 +15,6 @@ namespace {
 using tables::AccountData;
 using tables::DeviceListChanges;
 
-constexpr std::string_view kIgnoredUserList = "m.ignored_user_list";
 
 bool ByRoomAndType(const AccountDatum& a, const AccountDatum& b) {
   return std::tie(a.room_id, a.type) < std::tie(b.room_id, b.type);
@@ -57,6 +56,7 @@ Result<std::vector<AccountDatum>> ReadRoomAccountData(
                      .prefix = {Cell(user_id), Cell(room_id)}}));
   std::vector<AccountDatum> data;
   for (const Row& row : rows) {
+    if (CellText(row[AccountData::kJson]) == kDeletedContent) continue;
     data.push_back({room_id, std::string(CellText(row[AccountData::kType])),
                     std::string(CellText(row[AccountData::kJson]))});
   }
@@ -69,7 +69,7 @@ Result<IgnoredUsers> ReadIgnoredUsers(Snapshot& snapshot,
   MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
                       snapshot.Get(tables::kAccountData,
                                    {Cell(user_id), Cell(std::string()),
-                                    Cell(std::string(kIgnoredUserList))}));
+                                    Cell(std::string(kIgnoredUserListType))}));
   if (!row) return ignored;
   const Result<json::Document> content =
       json::Document::ParseView(CellText((*row)[AccountData::kJson]));

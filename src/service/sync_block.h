@@ -10,6 +10,7 @@
 
 #include "matrixcore/room/room_reader.h"
 #include "matrixcore/service/ephemeral.h"
+#include "matrixcore/service/unread.h"
 #include "service/sync_account.h"
 #include "service/sync_state.h"
 #include "service/sync_timeline.h"
@@ -24,7 +25,7 @@ struct MemberChange {
 };
 
 // Spec: /sync, RoomSummary.
-struct RoomSummary {
+struct SyncSummary {
   std::optional<std::vector<std::string>> heroes;
   int64_t joined = 0;
   int64_t invited = 0;
@@ -35,17 +36,20 @@ struct RoomBlock {
   RoomHead head;
   // Given even if nothing else is new in it.
   bool forced = false;
-  std::optional<RoomSummary> summary;
+  std::optional<SyncSummary> summary;
   StateBlock state;
   Timeline timeline;
   std::optional<TypingUsers> typing;
   std::vector<Receipt> receipts;
   std::vector<AccountDatum> account_data;
+  std::optional<Unread> unread;  // Of a joined room.
+  // The counts may differ from those that the client has.
+  bool unread_news = false;
 
   bool empty() const {
     return !forced && !summary && state.events.empty() &&
            timeline.events.empty() && !timeline.limited && !typing &&
-           receipts.empty() && account_data.empty();
+           receipts.empty() && account_data.empty() && !unread_news;
   }
 };
 

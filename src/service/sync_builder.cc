@@ -65,6 +65,8 @@ SyncBuilder::SyncBuilder(SyncShared& shared, const SyncQuery& query,
       writer_(out_, reader_, query.session, shared.clock.Now(),
               {.federation_format = filter_.federation_format,
                .use_state_after = query.use_state_after,
+               .unread_by_thread =
+                   filter_.room.timeline.unread_thread_notifications,
                .fields = &query.filter.fields}) {}
 
 Result<SyncAnswer> SyncBuilder::Build() {
@@ -297,6 +299,7 @@ Result<std::optional<RoomBlock>> SyncBuilder::MakeJoined(const UserRoom& row,
       AddState(block, query_.full_state ? StateSnap{0} : known, start, end));
   MC_RETURN_IF_ERROR(AddEphemeral(block, newly));
   MC_RETURN_IF_ERROR(AddAccountData(block, newly));
+  MC_RETURN_IF_ERROR(AddUnread(block));
   return std::optional<RoomBlock>(std::move(block));
 }
 
@@ -516,6 +519,14 @@ Status SyncBuilder::AddAccountData(RoomBlock& block, bool newly) {
   std::erase_if(block.account_data, [&](const AccountDatum& datum) {
     return !AllowsUnsent(filter, room_id, datum.type);
   });
+  return OkStatus();
+}
+
+// Spec: "Receiving notifications".
+Status SyncBuilder::AddUnread(RoomBlock& block) {
+  UnreadReader reader(reader_.snapshot(), user_id_);
+  MC_ASSIGN_OR_RETURN(block.unread, reader.Read(block.head));
+  block.unread_news = block.unread->changed > since();
   return OkStatus();
 }
 

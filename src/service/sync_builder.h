@@ -103,6 +103,7 @@ class SyncBuilder {
                   StateSnap end);
   Status AddEphemeral(RoomBlock& block, bool newly);
   Status AddAccountData(RoomBlock& block, bool newly);
+  Status AddUnread(RoomBlock& block);
   // With use_state_after, what a left room says of the user's own membership.
   Status AddOwnMembership(RoomBlock& block, EventIdx idx);
   // Whom this room made the user meet or lose.

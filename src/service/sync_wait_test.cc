@@ -119,7 +119,8 @@ TEST_F(SyncWaitTest, SeesTypingThatBeganBeforeItCame) {
 TEST_F(SyncWaitTest, WaitsOnThroughWhatTheFilterHides) {
   Wait(seconds(10), R"({"room":{"timeline":{"types":["org.example"]},)"
                     R"("state":{"types":["org.example"]}}})");
-  world_.Say(room_, kAlice, "hidden");
+  // Nobody is notified of it, so that no count changes.
+  world_.Send(room_, kAlice, "org.hidden", std::nullopt, "{}");
   world_.wakes.RunAll();
   EXPECT_EQ(answers_, 0);
   EXPECT_EQ(world_.notifier.parked(), 1u);

@@ -24,7 +24,12 @@
 #include "matrixcore/service/ephemeral_tables.h"
 #include "matrixcore/service/filters.h"
 #include "matrixcore/service/history.h"
+#include "matrixcore/service/push_profiles.h"
+#include "matrixcore/service/push_rules.h"
 #include "matrixcore/service/sync.h"
+#include "matrixcore/service/thread_subscriptions.h"
+#include "matrixcore/service/unread.h"
+#include "matrixcore/service/unread_tables.h"
 #include "service/manual_world.h"
 
 namespace matrixcore {
@@ -119,7 +124,8 @@ class FreeCoordinator : public Coordinator {
 inline Schema SyncSchema() {
   Schema schema;
   for (const auto& tables : {tables::RoomTables(), tables::AccountTables(),
-                             tables::EphemeralTables()}) {
+                             tables::EphemeralTables(),
+                             tables::UnreadTables()}) {
     schema.tables.insert(schema.tables.end(), tables.begin(), tables.end());
   }
   return schema;
@@ -130,12 +136,16 @@ class SyncWorld {
   explicit SyncWorld(SyncService::Options options = {})
       : activity(store->LastPosition()),
         notifier(*store, joined, wakes, timers, clock, *metrics),
+        profiles(*store),
+        unread({profiles, joined, clock, "x"}),
         writer({.server_name = "x"},
                {*store, coordinator, *rooms_executor, clock, *random, key,
-                caches, activity, joined, notifier, *log, *metrics}),
+                caches, activity, joined, notifier, *log, *metrics, &unread}),
         ephemeral({*store, clock, timers, caches, activity, joined, writer,
                    notifier}),
-        account_data(*store, notifier),
+        account_data(*store, notifier, &profiles),
+        push_rules(*store, notifier, &profiles),
+        threads({*store, caches, notifier, profiles}),
         filters(*store),
         history({*store, caches, clock}),
         sync(options, {*store, clock, caches, activity, notifier, ephemeral,
@@ -256,9 +266,13 @@ class SyncWorld {
   RoomActivity activity;
   JoinedUsers joined;
   Notifier notifier;
+  PushProfiles profiles;
+  UnreadTracker unread;
   RoomWriter writer;
   EphemeralService ephemeral;
   AccountDataService account_data;
+  PushRuleService push_rules;
+  ThreadSubscriptionService threads;
   FilterService filters;
   HistoryService history;
   SyncService sync;

@@ -46,6 +46,7 @@ Status SyncWriter::WriteJoined(const RoomBlock& block) {
   WriteEphemeral(block);
   out_.Key("account_data");
   WriteAccountData(block.account_data);
+  if (block.unread) WriteUnread(*block.unread);
   out_.EndObject();
   return OkStatus();
 }
@@ -79,7 +80,7 @@ void SyncWriter::WriteAccountData(std::span<const AccountDatum> data) {
   out_.EndArray().EndObject();
 }
 
-void SyncWriter::WriteSummary(const RoomSummary& summary) {
+void SyncWriter::WriteSummary(const SyncSummary& summary) {
   out_.Key("summary").BeginObject();
   if (summary.heroes) {
     out_.Key("m.heroes").BeginArray();
@@ -88,6 +89,24 @@ void SyncWriter::WriteSummary(const RoomSummary& summary) {
   }
   out_.Field("m.invited_member_count", summary.invited);
   out_.Field("m.joined_member_count", summary.joined);
+  out_.EndObject();
+}
+
+void SyncWriter::WriteUnread(const Unread& unread) {
+  const auto write = [this](const UnreadCount& count) {
+    out_.BeginObject();
+    out_.Field("highlight_count", count.highlights);
+    out_.Field("notification_count", count.notifications);
+    out_.EndObject();
+  };
+  out_.Key("unread_notifications");
+  write(options_.unread_by_thread ? unread.main : unread.Total());
+  if (!options_.unread_by_thread || unread.threads.empty()) return;
+  out_.Key("unread_thread_notifications").BeginObject();
+  for (const auto& [thread, count] : unread.threads) {
+    out_.Key(thread);
+    write(count);
+  }
   out_.EndObject();
 }
 

@@ -20,6 +20,7 @@ class SyncWriter {
   struct Options {
     bool federation_format = false;
     bool use_state_after = false;
+    bool unread_by_thread = false;
     const EventFields* fields = nullptr;
   };
   // Everything outlives the writer.
@@ -42,8 +43,9 @@ class SyncWriter {
   Status WriteTimeline(const RoomBlock& block);
   Status WriteEvents(const RoomHead& room,
                      const std::vector<StoredEvent>& events, bool state);
-  void WriteSummary(const RoomSummary& summary);
+  void WriteSummary(const SyncSummary& summary);
   void WriteEphemeral(const RoomBlock& block);
+  void WriteUnread(const Unread& unread);
 
   json::Writer& out_;
   ClientEvents events_;

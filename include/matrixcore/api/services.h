@@ -22,6 +22,8 @@ class MessageService;      // service/messages.h
 class HistoryService;      // service/history.h
 class EphemeralService;    // service/ephemeral.h
 class SyncService;         // service/sync.h
+class NotificationService; // service/notifications.h
+class ThreadSubscriptionService;  // service/thread_subscriptions.h
 
 namespace api {
 
@@ -46,6 +48,8 @@ struct Services {
   HistoryService& history;
   EphemeralService& ephemeral;
   SyncService& sync;
+  NotificationService& notifications;
+  ThreadSubscriptionService& thread_subscriptions;
 };
 
 }  // namespace api

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,9 @@ namespace matrixcore {
 // The server-default rules of specification v1.19 for a user, as the JSON of the
 // `global` ruleset: what m.push_rules holds under "global" for a new account.
 std::string DefaultPushRules(std::string_view user_id);
+// The `postcontent` rules that MSC4306 adds for users with thread subscriptions,
+// a JSON array.
+std::string ThreadSubscriptionPushRules();
 
 // One event, prepared to be judged by the rules of many users.  Holds the event;
 // not thread-safe.
@@ -37,6 +41,8 @@ struct PushContext {
   int64_t joined_members = 0;
   // The room's power levels at the event, or null: then no sender may notify.
   const PowerLevels* power_levels = nullptr;
+  // Of an event in a thread: whether the user is subscribed to it (MSC4306).
+  std::optional<bool> thread_subscribed = {};
 };
 
 // What the highest rule that matches says.
@@ -56,6 +62,14 @@ class PushRuleset {
   // Never fails: what is malformed, disabled, or of an unknown kind does not
   // match.  Within a kind the rules' order is their priority.
   explicit PushRuleset(json::Value global);
+
+  // The default rules as they judge for everybody at once, by how the event
+  // concerns the user: no name of a user needs to be known, or compiled.
+  enum class Concern { kNone, kMentioned, kInvited };
+  static PushRuleset Default(Concern concern);
+
+  // Whether some rule asks for the context's display name.
+  bool needs_display_name() const;
 
   // Nobody is notified of events of their own.
   PushOutcome Evaluate(const PushEvent& event, const PushContext& context) const;

@@ -8,6 +8,7 @@
 
 #include "matrixcore/base/status.h"
 #include "matrixcore/service/notifier.h"
+#include "matrixcore/service/push_profiles.h"
 #include "matrixcore/store/store.h"
 
 namespace matrixcore {
@@ -16,12 +17,18 @@ namespace matrixcore {
 inline constexpr std::string_view kPushRulesType = "m.push_rules";
 // The account data type of a room's tags: {"tags": {"m.favourite": {...}}}.
 inline constexpr std::string_view kTagType = "m.tag";
+// Whom a user ignores: {"ignored_users": {"@user:example.org": {}}}.
+inline constexpr std::string_view kIgnoredUserListType = "m.ignored_user_list";
+// The content of a deleted entry.
+inline constexpr std::string_view kDeletedContent = "{}";
 
 // Thread-safe.  Besides the named ones, functions may give the store's errors.
 class AccountDataService {
  public:
-  AccountDataService(Store& store, Notifier& notifier)
-      : store_(store), notifier_(notifier) {}
+  // `profiles` is told of ignored users; null when nobody is notified.
+  AccountDataService(Store& store, Notifier& notifier,
+                     PushProfiles* profiles = nullptr)
+      : store_(store), notifier_(notifier), profiles_(profiles) {}
 
   // A room id of "" stands for the global account data throughout.
 
@@ -31,6 +38,11 @@ class AccountDataService {
   // manages.
   Status Put(std::string_view user_id, std::string_view room_id,
              std::string_view type, std::string_view content);
+  // Removes an entry (MSC3391): it is not found any more, syncs since before
+  // give it as {} and initial ones not at all.  Writing {} does the same.  Ok if
+  // there is none.  Errors as Put.
+  Status Delete(std::string_view user_id, std::string_view room_id,
+                std::string_view type);
   // The JSON object.  kNotFound M_NOT_FOUND.
   Result<std::string> Get(std::string_view user_id, std::string_view room_id,
                           std::string_view type);
@@ -50,7 +62,7 @@ class AccountDataService {
     Position pos = 0;
   };
   // Everything of a user that was written after a position, ordered by
-  // position; for 0, everything.
+  // position; for 0, everything but what is deleted.
   static Result<std::vector<Entry>> Since(Snapshot& snapshot,
                                           std::string_view user_id,
                                           Position after);
@@ -60,8 +72,12 @@ class AccountDataService {
                      std::string content);
 
  private:
+  Status Write(std::string_view user_id, std::string_view room_id,
+               std::string_view type, std::string content);
+
   Store& store_;
   Notifier& notifier_;
+  PushProfiles* const profiles_;
 };
 
 }  // namespace matrixcore

@@ -10,6 +10,7 @@
 #include "matrixcore/base/status.h"
 #include "matrixcore/json/value.h"
 #include "matrixcore/service/notifier.h"
+#include "matrixcore/service/push_profiles.h"
 #include "matrixcore/store/store.h"
 
 namespace matrixcore {
@@ -21,13 +22,16 @@ namespace matrixcore {
 // errors.
 class PushRuleService {
  public:
-  PushRuleService(Store& store, Notifier& notifier)
-      : store_(store), notifier_(notifier) {}
+  // `profiles` is told of changes; null when nobody is notified by the rules.
+  PushRuleService(Store& store, Notifier& notifier,
+                  PushProfiles* profiles = nullptr)
+      : store_(store), notifier_(notifier), profiles_(profiles) {}
 
   // {"global": {...}}: the content of m.push_rules.
   Result<std::string> Get(std::string_view user_id);
   static Result<std::string> Get(Snapshot& snapshot, std::string_view user_id);
-  // The same for a user who never changed a rule.
+  // The same for a user who never changed a rule.  (Users with thread
+  // subscriptions have rules of the kind `postcontent` as well: MSC4306.)
   static std::string Default(std::string_view user_id);
 
   // A rule is named by its kind ("override", ...) and its id.  For all of the
@@ -41,7 +45,7 @@ class PushRuleService {
 
   // Adds a rule of the user, or replaces it (and then keeps whether it is
   // enabled).  kInvalidArgument: M_INVALID_PARAM for an id that is reserved or
-  // has slashes, M_MISSING_PARAM or M_BAD_JSON for a bad rule, M_UNKNOWN for a
+  // has slashes, and for `postcontent`, which has default rules only, M_MISSING_PARAM or M_BAD_JSON for a bad rule, M_UNKNOWN for a
   // neighbour that is not a rule of the user.
   struct Place {
     std::optional<std::string_view> before = {};
@@ -56,6 +60,11 @@ class PushRuleService {
   Status SetActions(std::string_view user_id, const Name& name,
                     json::Value actions);
 
+  // Adds a row to a batch that shows the rules to syncs once more: for whoever
+  // changed what the default rules are.
+  static Status AddUnchanged(Snapshot& snapshot, std::string_view user_id,
+                             WriteBatch& batch);
+
   struct Rules;  // Of one user, taken apart; push_rules.cc.
 
  private:
@@ -64,6 +73,7 @@ class PushRuleService {
 
   Store& store_;
   Notifier& notifier_;
+  PushProfiles* const profiles_;
 };
 
 }  // namespace matrixcore
