@@ -19,6 +19,7 @@ inline constexpr std::string_view kTypeTopic = "m.room.topic";
 inline constexpr std::string_view kTypeAvatar = "m.room.avatar";
 inline constexpr std::string_view kTypeGuestAccess = "m.room.guest_access";
 inline constexpr std::string_view kTypeEncryption = "m.room.encryption";
+inline constexpr std::string_view kTypeEncrypted = "m.room.encrypted";
 inline constexpr std::string_view kTypeTombstone = "m.room.tombstone";
 inline constexpr std::string_view kTypeServerAcl = "m.room.server_acl";
 inline constexpr std::string_view kTypeMessage = "m.room.message";
