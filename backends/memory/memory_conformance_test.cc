@@ -12,6 +12,7 @@
 #include "matrixcore/testing/cache_conformance.h"
 #include "matrixcore/testing/conformance_gtest.h"
 #include "matrixcore/testing/coordinator_conformance.h"
+#include "matrixcore/testing/search_conformance.h"
 #include "matrixcore/testing/store_conformance.h"
 
 namespace matrixcore {
@@ -94,6 +95,18 @@ class MemoryBusFixture : public BusFixture {
   const std::unique_ptr<Bus> bus_ = NewMemoryBus();
 };
 
+class MemorySearchFixture : public SearchFixture {
+ public:
+  SearchIndex& index() override { return *index_; }
+  bool Reopen() override { return false; }
+
+ private:
+  const std::unique_ptr<SearchIndex> index_ = NewMemorySearchIndex();
+};
+
+std::unique_ptr<SearchFixture> MakeSearch() {
+  return std::make_unique<MemorySearchFixture>();
+}
 std::unique_ptr<CacheFixture> MakeCache() {
   return std::make_unique<MemoryCacheFixture>();
 }
@@ -109,6 +122,7 @@ std::unique_ptr<BusFixture> MakeBus() {
 
 MC_INSTANTIATE_CONFORMANCE(MemoryStore, StoreChecks(), MakeStore);
 MC_INSTANTIATE_CONFORMANCE(MemoryCache, CacheChecks(), MakeCache);
+MC_INSTANTIATE_CONFORMANCE(MemorySearch, SearchChecks(), MakeSearch);
 MC_INSTANTIATE_CONFORMANCE(MemoryBlobs, BlobChecks(), MakeBlobs);
 MC_INSTANTIATE_CONFORMANCE(MemoryCoordinator, CoordinatorChecks(),
                            MakeCoordinator);

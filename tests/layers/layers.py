@@ -22,7 +22,7 @@ _BASE = {"base"}
 _VALUES = _BASE | {"json", "crypto", "id", "roomversion"}
 _EVENT = _VALUES | {"event"}
 _AUTH = _EVENT | {"auth"}
-_STORES = {"store", "cache", "blob", "coord"}
+_STORES = {"store", "cache", "blob", "coord", "search"}
 _ROOM = _AUTH | {"stateres"} | _STORES
 _FEDERATION = _ROOM | {"room", "http"}
 FLOORS = {
@@ -39,6 +39,7 @@ FLOORS = {
     "cache": _EVENT,
     "blob": _EVENT,
     "coord": _EVENT,
+    "search": _BASE,
     "room": _ROOM,
     "federation": _FEDERATION,
     "service": _FEDERATION | {"federation"},

@@ -10,6 +10,7 @@
 #include "matrixcore/cache/cache.h"
 #include "matrixcore/coord/bus.h"
 #include "matrixcore/coord/coordinator.h"
+#include "matrixcore/search/search_index.h"
 #include "matrixcore/store/store.h"
 #include "matrixcore/store/table.h"
 
@@ -37,5 +38,8 @@ std::unique_ptr<Coordinator> NewMemoryCoordinator(const Clock& clock);
 // just then is left to the thread that runs it.  So do not publish while holding
 // a lock that a listener takes.
 std::unique_ptr<Bus> NewMemoryBus();
+
+// A SearchIndex that looks at every text of the rooms it is asked for.
+std::unique_ptr<SearchIndex> NewMemorySearchIndex();
 
 }  // namespace matrixcore

@@ -14,6 +14,7 @@
 #include "matrixcore/base/log.h"
 #include "matrixcore/base/status.h"
 #include "matrixcore/base/time.h"
+#include "matrixcore/search/search_index.h"
 #include "matrixcore/store/store.h"
 #include "matrixcore/store/table.h"
 
@@ -75,5 +76,13 @@ struct SqliteOptions {
 Result<std::unique_ptr<Store>> OpenSqliteStore(
     const std::string& path, const Schema& schema,
     const SqliteOptions& options = {});
+
+// Opens or makes (with mode 0600) a full-text index in a file of its own, with
+// the same files beside it.  It holds nothing that cannot be made again: a file
+// that is damaged, no database, or of another version of this program is
+// replaced by an empty index, and a power cut may take its newest changes away.
+// Errors: kUnavailable (in use, read-only, no space, not allowed).
+Result<std::unique_ptr<SearchIndex>> OpenSqliteSearchIndex(
+    const std::string& path);
 
 }  // namespace matrixcore

@@ -1,0 +1,25 @@
+// The conformance suite of SearchIndex.
+#pragma once
+
+#include <span>
+
+#include "matrixcore/search/search_index.h"
+#include "matrixcore/testing/conformance.h"
+
+namespace matrixcore {
+
+// Gives an index that is empty at first.
+class SearchFixture {
+ public:
+  virtual ~SearchFixture() = default;
+
+  virtual SearchIndex& index() = 0;
+  // Closes the index in order and opens it again; false where that would only
+  // make an empty one.
+  virtual bool Reopen() = 0;
+};
+
+using SearchCheck = ConformanceCheck<SearchFixture>;
+std::span<const SearchCheck> SearchChecks();
+
+}  // namespace matrixcore
