@@ -38,8 +38,7 @@ struct RoomWork::Draft {
   absl::flat_hash_map<StateKeyNum, size_t> state;  // Into `events`.
   struct Redaction {
     StoredEvent target;
-    std::string by;
-    std::optional<size_t> own;  // The target is one of `events` of this request.
+    EventPtr original;  // The target before it was redacted.
   };
   std::vector<Redaction> redactions;
 };
@@ -84,6 +83,14 @@ class RoomWork::View : public RoomView {
   Result<std::optional<StoredEvent>> FindEvent(
       std::string_view event_id) const override {
     return work_.FindEventIn(event_id, draft_.events);
+  }
+
+  Result<bool> HasAnnotation(std::string_view target, std::string_view sender,
+                             std::string_view type,
+                             std::string_view key) const override {
+    MC_ASSIGN_OR_RETURN(RoomReader * reader, work_.StoredRoom());
+    return work_.relations_.HasAnnotation(reader, draft_.head, target, sender,
+                                          type, key);
   }
 
   // The first failure of a look-up.
@@ -145,6 +152,10 @@ Result<std::optional<StoredEvent>> RoomWork::FindEventIn(
     return std::optional<StoredEvent>();
   }
   return std::optional<StoredEvent>(std::move(found->stored));
+}
+
+Result<RoomReader*> RoomWork::StoredRoom() {
+  return new_room_ ? Result<RoomReader*>(nullptr) : Reader();
 }
 
 Result<const Event*> RoomWork::LoadEvent(EventIdx idx) {
@@ -296,6 +307,12 @@ Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
     work.head.room_id = event->room_id();
   }
   MC_RETURN_IF_ERROR(Authorise(*event, auth_events, view));
+  if (RelationOf(*event)) {
+    MC_ASSIGN_OR_RETURN(RoomReader * reader, StoredRoom());
+    MC_RETURN_IF_ERROR(relations_.LoadToAdd(
+        reader, work.head, *event,
+        [&view](std::string_view id) { return view.FindEvent(id); }));
+  }
   if (event->type() == kTypeRedaction) {
     MC_RETURN_IF_ERROR(FindRedactionTarget(*event, work));
   }
@@ -385,16 +402,26 @@ Status RoomWork::FindRedactionTarget(const Event& event, Draft& work) {
       return OkStatus();
     }
   }
-  if (!target->redacted_by.empty()) return OkStatus();
+  if (target->redacted_by != 0 ||
+      std::find(redacted_.begin(), redacted_.end(), target->idx) !=
+          redacted_.end()) {
+    return OkStatus();
+  }
+  for (const Draft::Redaction& earlier : work.redactions) {
+    if (earlier.target.idx == target->idx) return OkStatus();
+  }
   Draft::Redaction redaction;
-  for (size_t i = 0; i < work.events.size(); ++i) {
-    if (work.events[i].stored.idx == target->idx) redaction.own = i;
+  redaction.original = target->event;
+  if (RelationOf(*target->event)) {
+    MC_ASSIGN_OR_RETURN(RoomReader * reader, StoredRoom());
+    MC_RETURN_IF_ERROR(relations_.LoadToRemove(
+        reader, work.head, *target->event,
+        [&view](std::string_view id) { return view.FindEvent(id); }));
   }
   redaction.target = std::move(*target);
-  redaction.by = event.event_id();
   MC_ASSIGN_OR_RETURN(redaction.target.event,
                       RedactEvent(*redaction.target.event));
-  redaction.target.redacted_by = redaction.by;
+  redaction.target.redacted_by = work.head.last_idx + 1;  // The event to come.
   work.redactions.push_back(std::move(redaction));
   return OkStatus();
 }
@@ -426,6 +453,7 @@ void RoomWork::Apply(Draft&& work, const RoomRequest* request) {
     added.stored.after = room_.head.state;
     batch_.PutRow(tables::kEvents,
                   RowFromEvent(added.stored, RoomCell(), added.pos));
+    relations_.Add(*added.stored.event, added.stored.idx);
     events_.push_back(added);
   }
   ApplyRedaction(work);
@@ -466,6 +494,7 @@ void RoomWork::ApplyRedaction(Draft& work) {
       pos = added.pos;
     }
     batch_.PutRow(tables::kEvents, RowFromEvent(target, RoomCell(), pos));
+    relations_.Remove(*redaction.original, target.idx, target.pos);
     redacted_.push_back(target.idx);
     const auto hot = room_.hot.find(target.idx);
     if (hot != room_.hot.end()) hot->second = target.event;
@@ -482,6 +511,9 @@ WriteBatch RoomWork::Finish() {
   const BatchCell last_pos = events_.empty() ? BatchCell(room_.head.last_pos)
                                              : BatchCell(events_.back().pos);
   batch_.PutRow(tables::kRooms, RowFromHead(room_.head, RoomCell(), last_pos));
+  relations_.Finish(batch_, RoomCell(), [this](EventIdx idx) {
+    return BatchCell(events_[idx - events_.front().stored.idx].pos);
+  });
   if (new_room_) return std::move(batch_);
   batch_.Require(WriteBatch::ColumnEquals{&tables::kRooms,
                                           {Cell(room_.head.nid)},

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "matrixcore/room/room_writer.h"
+#include "room/relation_work.h"
 #include "room/room_caches.h"
 
 namespace matrixcore {
@@ -118,6 +119,8 @@ class RoomWork : private RoomAddition {
     return FindEventIn(event_id, {});
   }
   Result<RoomReader*> Reader() override;
+  // Null for a room that is being made.
+  Result<RoomReader*> StoredRoom();
 
   // An event of `also`, of the batch, or of the room.
   Result<std::optional<StoredEvent>> FindEventIn(
@@ -148,6 +151,7 @@ class RoomWork : private RoomAddition {
   std::vector<NewEvent> events_;
   std::vector<MemberChange> members_;
   std::vector<EventIdx> redacted_;
+  RelationWork relations_;
   // Event id by (user, device, scope, transaction id).
   std::map<std::vector<std::string>, std::string> transactions_;
 };

@@ -191,7 +191,7 @@ TEST_F(RoomWriterTest, RedactionStripsTheEventAndItsState) {
   ASSERT_TRUE(redacted.ok()) << redacted.status().ToString();
   OpenReader reader(*server_);
   const auto found = reader->Event(topic->event_ids[0]).value();
-  EXPECT_EQ(found->stored.redacted_by, redacted->event_ids[0]);
+  EXPECT_EQ(found->stored.redacted_by, redacted->events[0].idx);
   EXPECT_EQ(found->stored.event->content_json(), "{}");
   EXPECT_EQ(found->stored.event->event_id(), topic->event_ids[0]);
   const RoomHead head = reader.Head(room);

@@ -80,7 +80,7 @@ Result<StoredEvent> EventFromRow(Row row, const RoomVersionRules& rules) {
   stored.after = Narrow(row[Events::kAfter]);
   stored.replaces = Narrow(row[Events::kReplaces]);
   stored.flags = CellInt(row[Events::kFlags]);
-  stored.redacted_by = TakeText(row[Events::kRedactedBy]);
+  stored.redacted_by = Narrow(row[Events::kRedactedBy]);
   stored.txn_device = TakeText(row[Events::kTxnDevice]);
   stored.txn_id = TakeText(row[Events::kTxnId]);
   return stored;
@@ -132,9 +132,10 @@ BatchRow RowFromEvent(const StoredEvent& stored, const BatchCell& room,
           int64_t{stored.after},
           int64_t{stored.replaces},
           stored.flags,
-          TextOrNull(stored.redacted_by),
+          int64_t{stored.redacted_by},
           TextOrNull(stored.txn_device),
           TextOrNull(stored.txn_id),
+          event.origin_server_ts(),
           event.json()};
 }
 

@@ -39,13 +39,16 @@ const TableSpec kEvents{
                 {"state_after", kInt64},
                 {"replaces", kInt64},
                 {"flags", kInt64},
-                {"redacted_by", kText, true},
+                {"redacted_by", kInt64},
                 {"txn_device", kText, true},
                 {"txn_id", kText, true},
+                {"ts", kInt64},
                 {"json", kText}},
     .key_columns = 2,
     .indexes = {{"event_id", {Events::kEventId}, true},
-                {"pos", {Events::kRoom, Events::kPos}}},
+                {"pos", {Events::kRoom, Events::kPos}},
+                {"ts", {Events::kRoom, Events::kTs}},
+                {"log", {Events::kPos}}},
     .large_rows = true,
 };
 
@@ -104,9 +107,56 @@ const TableSpec kTransactions{
     .indexes = {{"ts", {Transactions::kTs}}},
 };
 
+const TableSpec kRelations{
+    .name = "relations",
+    .columns = {{"room", kInt64},
+                {"target", kText},
+                {"pos", kInt64},
+                {"idx", kInt64},
+                {"rel_type", kText},
+                {"type", kText},
+                {"sender", kText},
+                {"key", kText, true}},
+    .key_columns = 3,
+    .indexes = {{"rel_type",
+                 {Relations::kRoom, Relations::kTarget, Relations::kRelType,
+                  Relations::kPos}},
+                {"sender",
+                 {Relations::kRoom, Relations::kTarget, Relations::kSender,
+                  Relations::kRelType, Relations::kType, Relations::kKey}}},
+};
+
+const TableSpec kRelationTargets{
+    .name = "relation_targets",
+    .columns = {{"room", kInt64},
+                {"target", kText},
+                {"idx", kInt64},
+                {"children", kInt64},
+                {"refs", kInt64},
+                {"edit", kInt64},
+                {"edit_ts", kInt64},
+                {"edit_id", kText, true},
+                {"threaded", kInt64},
+                {"thread_last", kInt64},
+                {"thread_pos", kInt64, true}},
+    .key_columns = 2,
+    .indexes = {{"thread",
+                 {RelationTargets::kRoom, RelationTargets::kThreadPos}}},
+};
+
+const TableSpec kThreadUsers{
+    .name = "thread_users",
+    .columns = {{"room", kInt64},
+                {"root", kText},
+                {"user_id", kText},
+                {"events", kInt64}},
+    .key_columns = 3,
+};
+
 std::vector<TableSpec> RoomTables() {
   return {kRooms,       kEvents,  kStateKeys,    kStateSnaps,
-          kMemberships, kAliases, kTransactions};
+          kMemberships, kAliases, kTransactions,
+          kRelations,   kRelationTargets, kThreadUsers};
 }
 
 }  // namespace matrixcore::tables

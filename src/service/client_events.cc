@@ -7,6 +7,7 @@
 
 #include "matrixcore/event/types.h"
 #include "matrixcore/json/object.h"
+#include "service/client_event_extras.h"
 
 namespace matrixcore {
 namespace {
@@ -26,17 +27,9 @@ std::string ContentWithRedacts(const Event& event) {
 
 }  // namespace
 
-// What `unsigned` needs beside the event.
-struct ClientEvents::Extras {
-  EventPtr previous;           // The state event that was replaced.
-  bool previous_visible = false;
-  EventPtr redaction;
-  Membership membership = Membership::kNone;
-};
-
 Result<std::vector<ClientEvents::Extras>> ClientEvents::LoadExtras(
     const RoomHead& room, std::span<const StoredEvent> events,
-    const ClientEventFormat& format) {
+    const ClientEventFormat& format, Depth depth) {
   std::vector<Extras> extras(events.size());
 
   std::vector<EventIdx> replaced;
@@ -57,11 +50,19 @@ Result<std::vector<ClientEvents::Extras>> ClientEvents::LoadExtras(
     }
   }
 
+  std::vector<EventIdx> redactions;
+  places.clear();
   for (size_t i = 0; i < events.size(); ++i) {
-    if (events[i].redacted_by.empty()) continue;
-    MC_ASSIGN_OR_RETURN(const auto redaction,
-                        reader_.Event(events[i].redacted_by));
-    if (redaction) extras[i].redaction = redaction->stored.event;
+    if (events[i].redacted_by == 0) continue;
+    redactions.push_back(events[i].redacted_by);
+    places.push_back(i);
+  }
+  if (!redactions.empty()) {
+    MC_ASSIGN_OR_RETURN(std::vector<EventPtr> because,
+                        reader_.Events(room, redactions));
+    for (size_t i = 0; i < places.size(); ++i) {
+      extras[places[i]].redaction = std::move(because[i]);
+    }
   }
 
   if (format.with_membership) {
@@ -80,6 +81,10 @@ Result<std::vector<ClientEvents::Extras>> ClientEvents::LoadExtras(
       }
       extras[i].membership = it->second;
     }
+  }
+  if (format.with_relations) {
+    MC_RETURN_IF_ERROR(
+        BundleLoader(*this, room, format, depth).Load(events, extras));
   }
   return extras;
 }
@@ -131,9 +136,16 @@ void ClientEvents::WriteOne(json::Writer& out, const RoomHead& room,
     out.Key("redacted_because");
     WriteOne(out, room, redaction, Extras(), plain);
   }
+  if (extras.bundle != nullptr) {
+    WriteBundle(out, room, *extras.bundle, format);
+  }
   if (!stored.txn_id.empty() && stored.txn_device == session_.device_id &&
       event.sender() == session_.user_id) {
     out.Field("transaction_id", stored.txn_id);
+  }
+  if (stored.txn_device == kDelayedDevice &&
+      event.sender() == session_.user_id) {
+    out.Field("org.matrix.msc4140.delay_id", stored.txn_id);
   }
   out.EndObject();
   out.EndObject();
@@ -165,7 +177,8 @@ Status ClientEvents::WriteStrippedState(json::Writer& out, const RoomHead& room,
                                         StateSnap snap) {
   std::vector<EventPtr> events;
   for (const std::string_view type : kStrippedTypes) {
-    MC_ASSIGN_OR_RETURN(EventPtr event, reader_.StateEvent(room, snap, type, ""));
+    MC_ASSIGN_OR_RETURN(EventPtr event,
+                        reader_.StateEvent(room, snap, type, ""));
     if (event != nullptr) events.push_back(std::move(event));
   }
   MC_ASSIGN_OR_RETURN(

@@ -151,7 +151,7 @@ bool RoomEventFilter::Allows(const Event& event) const {
 
 bool RoomEventFilter::AllowsEverything() const {
   return !types && not_types.empty() && !senders && not_senders.empty() &&
-         !rooms && not_rooms.empty() && !contains_url;
+         !rooms && not_rooms.empty() && !contains_url && !AsksForRelations();
 }
 
 bool SyncFilter::Room::AllowsRoom(std::string_view room_id) const {
@@ -174,6 +174,10 @@ Result<RoomEventFilter> ParseRoomEventFilter(json::Value value) {
     MC_RETURN_IF_ERROR(ReadBool(value, "contains_url", wanted));
     filter.contains_url = wanted;
   }
+  MC_RETURN_IF_ERROR(
+      ReadStrings(value, "related_by_senders", filter.related_by_senders));
+  MC_RETURN_IF_ERROR(
+      ReadStrings(value, "related_by_rel_types", filter.related_by_rel_types));
   MC_RETURN_IF_ERROR(
       ReadBool(value, "lazy_load_members", filter.lazy_load_members));
   MC_RETURN_IF_ERROR(ReadBool(value, "include_redundant_members",

@@ -428,13 +428,16 @@ Status SyncBuilder::AddState(RoomBlock& block, StateSnap known, StateSnap start,
 Result<bool> SyncBuilder::NameWasRedacted(const RoomHead& room) {
   MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> names,
                       reader_.StateEvents(room, room.state, NamesRoom));
+  std::vector<EventIdx> idxs;
   for (const StoredEvent& name : names) {
-    if (name.redacted_by.empty()) continue;
-    MC_ASSIGN_OR_RETURN(const std::optional<RoomReader::Located> redaction,
-                        reader_.Event(name.redacted_by));
-    if (redaction && redaction->stored.pos > since()) return true;
+    if (name.redacted_by != 0) idxs.push_back(name.redacted_by);
   }
-  return false;
+  MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> redactions,
+                      reader_.StoredEvents(room, idxs));
+  return std::any_of(redactions.begin(), redactions.end(),
+                     [this](const StoredEvent& redaction) {
+                       return redaction.pos > since();
+                     });
 }
 
 Status SyncBuilder::AddSummary(RoomBlock& block, StateSnap known, bool newly) {

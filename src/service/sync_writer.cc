@@ -113,7 +113,7 @@ void SyncWriter::WriteUnread(const Unread& unread) {
 Status SyncWriter::WriteState(const RoomBlock& block) {
   out_.Key(options_.use_state_after ? "state_after" : "state").BeginObject();
   out_.Key("events");
-  MC_RETURN_IF_ERROR(WriteEvents(block.head, block.state.events, true));
+  MC_RETURN_IF_ERROR(WriteEvents(block.head, block.state.events, Kind::kState));
   out_.EndObject();
   return OkStatus();
 }
@@ -121,7 +121,9 @@ Status SyncWriter::WriteState(const RoomBlock& block) {
 Status SyncWriter::WriteTimeline(const RoomBlock& block) {
   out_.Key("timeline").BeginObject();
   out_.Key("events");
-  MC_RETURN_IF_ERROR(WriteEvents(block.head, block.timeline.events, false));
+  MC_RETURN_IF_ERROR(WriteEvents(
+      block.head, block.timeline.events,
+      block.timeline.limited ? Kind::kLimitedTimeline : Kind::kTimeline));
   out_.Field("limited", block.timeline.limited);
   out_.Field("prev_batch", StreamToken{block.timeline.start, 0}.ToString());
   out_.EndObject();
@@ -130,13 +132,16 @@ Status SyncWriter::WriteTimeline(const RoomBlock& block) {
 
 Status SyncWriter::WriteEvents(const RoomHead& room,
                                const std::vector<StoredEvent>& events,
-                               bool state) {
+                               Kind kind) {
   ClientEventFormat format;
   format.with_room_id = options_.federation_format;
   format.federation = options_.federation_format;
   // Of state that is not news, the history does not matter.
-  format.with_membership = !state;
-  format.with_previous = !state;
+  format.with_membership = kind != Kind::kState;
+  format.with_previous = kind != Kind::kState;
+  // A client that has seen everything aggregates by itself (spec:
+  // "Aggregations of child events").
+  format.with_relations = kind == Kind::kLimitedTimeline;
   if (options_.fields->all()) {
     return events_.WriteArray(out_, room, events, format);
   }

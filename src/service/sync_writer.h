@@ -41,8 +41,9 @@ class SyncWriter {
  private:
   Status WriteState(const RoomBlock& block);
   Status WriteTimeline(const RoomBlock& block);
+  enum class Kind { kState, kTimeline, kLimitedTimeline };
   Status WriteEvents(const RoomHead& room,
-                     const std::vector<StoredEvent>& events, bool state);
+                     const std::vector<StoredEvent>& events, Kind kind);
   void WriteSummary(const SyncSummary& summary);
   void WriteEphemeral(const RoomBlock& block);
   void WriteUnread(const Unread& unread);

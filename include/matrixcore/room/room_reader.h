@@ -60,9 +60,33 @@ struct StoredEvent {
   StateSnap after = 0;
   EventIdx replaces = 0;  // Of a state event: the one before at its key, or 0.
   int64_t flags = 0;
-  std::string redacted_by;  // "" if it was not redacted.
+  EventIdx redacted_by = 0;  // The redaction; 0 if it was not redacted.
   std::string txn_device;   // "" if it was sent without a transaction id.
   std::string txn_id;
+};
+
+// An entry of the index of relations: an event that relates to another.
+struct RelatedEvent {
+  EventIdx idx = 0;
+  Position pos = 0;
+  std::string rel_type = {};
+  std::string type = {};
+  std::string sender = {};
+};
+
+// What is known of the events that relate to one event, without those that were
+// redacted.
+struct RelationSummary {
+  std::string target;       // An event id.
+  EventIdx target_idx = 0;  // 0 if that event is not in the room.
+  int64_t children = 0;     // All of them.
+  int64_t references = 0;   // With m.reference.
+  // The newest valid replacement, 0 if none (spec: "Server-side aggregation of
+  // m.replace relationships").
+  EventIdx edit = 0;
+  int64_t threaded = 0;  // With m.thread ...
+  EventIdx thread_last = 0;
+  Position thread_pos = 0;  // ... and the last of them.
 };
 
 // The newest membership of a user in a room.
@@ -168,6 +192,56 @@ class RoomReader {
   // The state snapshot after the last event at or before `pos`; 0 before the
   // room's first event.
   Result<StateSnap> StateAtPosition(const RoomHead& room, Position pos);
+
+  // The next events of the log, of all rooms: `after` < pos, ascending; with
+  // rejected and soft-failed ones.  Events of one room share its head.
+  struct LogEvent {
+    std::shared_ptr<const RoomHead> room;
+    StoredEvent stored;
+  };
+  Result<std::vector<LogEvent>> Log(Position after, size_t limit);
+
+  // The events of a room in the order of origin_server_ts: from `ts` on, or
+  // down from it with `backwards`; with rejected and soft-failed ones.
+  struct TimeRange {
+    int64_t ts = 0;  // Inclusive.
+    bool backwards = false;
+    size_t limit = SIZE_MAX;
+    // To read on: the number of the last event that was read at `ts`.
+    EventIdx beyond = 0;
+  };
+  Result<std::vector<StoredEvent>> ByTime(const RoomHead& room,
+                                          const TimeRange& range);
+
+  // --- Relations (spec: "Forming relationships between events") ---
+  struct RelationQuery {
+    std::string_view rel_type = {};  // "": all.
+    Position after = 0;              // Exclusive.
+    Position until = INT64_MAX;      // Inclusive.
+    bool newest_first = true;
+    size_t limit = SIZE_MAX;
+  };
+  Result<std::vector<RelatedEvent>> Relations(const RoomHead& room,
+                                              std::string_view target,
+                                              const RelationQuery& query);
+  // In the order of `targets`; nothing where no event relates to one.
+  Result<std::vector<std::optional<RelationSummary>>> RelationSummaries(
+      const RoomHead& room, std::span<const std::string_view> targets);
+  // Threads by their last event, the newest first: pos <= `until`.
+  Result<std::vector<RelationSummary>> Threads(const RoomHead& room,
+                                               Position until, size_t limit);
+  // How many events the user has in each of those threads.
+  Result<std::vector<int64_t>> ThreadShares(
+      const RoomHead& room, std::string_view user_id,
+      std::span<const std::string_view> roots);
+  // The same for everybody in one thread, at most `limit`, by user id.
+  Result<std::vector<std::pair<std::string, int64_t>>> ThreadUsers(
+      const RoomHead& room, std::string_view root, size_t limit);
+  // Whether some event of one of those senders relates to `target` with one of
+  // those types; empty lists allow all.
+  Result<bool> IsRelatedTo(const RoomHead& room, std::string_view target,
+                           std::span<const std::string> senders,
+                           std::span<const std::string> rel_types);
 
   // --- State ---
   Result<StateMapPtr> State(const RoomHead& room, StateSnap snap);

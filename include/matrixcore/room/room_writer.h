@@ -53,6 +53,12 @@ class RoomView : public StateSource {
   // The event with that id if this room has it, also one earlier in the queue.
   virtual Result<std::optional<StoredEvent>> FindEvent(
       std::string_view event_id) const = 0;
+  // Whether `sender` has annotated an event with that type and key, in events
+  // that were not redacted.
+  virtual Result<bool> HasAnnotation(std::string_view target,
+                                     std::string_view sender,
+                                     std::string_view type,
+                                     std::string_view key) const = 0;
 };
 
 // An event that a request brought into the room (or found there: see `existing`).

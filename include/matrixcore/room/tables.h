@@ -47,12 +47,14 @@ struct Events {
     kAfter,     // ... and after it.
     kReplaces,  // Of a state event: the number of the event before at its key.
     kFlags,     // EventFlags.
-    kRedactedBy,  // Event id of the redaction that was applied; null if none.
+    kRedactedBy,  // The number of the redaction that was applied; 0 if none.
     kTxnDevice,   // Who sent it with which transaction id; null if neither.
     kTxnId,
+    kTs,        // origin_server_ts, in milliseconds.
     kJson,      // Event::json(); its redacted form once redacted.
   };
-  enum Index : uint32_t { kByEventId, kByPos };
+  // By kLog: the events of all rooms in the order of the log.
+  enum Index : uint32_t { kByEventId, kByPos, kByTs, kByLog };
 };
 extern const TableSpec kEvents;
 
@@ -112,6 +114,49 @@ struct Transactions {
   enum Index : uint32_t { kByTs };
 };
 extern const TableSpec kTransactions;
+
+// Which events relate to an event (spec: "Forming relationships between
+// events"): one row an event with an m.relates_to, unless it is redacted.  The
+// target may be unknown.
+struct Relations {
+  enum Column : uint32_t {
+    kRoom,
+    kTarget,   // The event id that it relates to.
+    kPos,      // Of the event that relates ...
+    kIdx,      // ... and its number.
+    kRelType,
+    kType,     // Of that event.
+    kSender,
+    kKey,      // Of an annotation; null if none.
+  };
+  enum Index : uint32_t { kByRelType, kBySender };
+};
+extern const TableSpec kRelations;
+
+// What is served of those rows together with their target, one row a target.
+struct RelationTargets {
+  enum Column : uint32_t {
+    kRoom,
+    kTarget,     // An event id.
+    kIdx,        // Its number, 0 if it is not in the room.
+    kChildren,   // How many events relate to it.
+    kReferences,  // Those of them with m.reference.
+    kEdit,       // The newest valid replacement, 0 if none: by kEditTs,
+    kEditTs,     // then by
+    kEditId,     // its event id.
+    kThreaded,   // How many events its thread has.
+    kThreadLast,  // The last of them, 0 if none ...
+    kThreadPos,   // ... and its position, null if none.
+  };
+  enum Index : uint32_t { kByThread };
+};
+extern const TableSpec kRelationTargets;
+
+// How many events a user has in a thread; no row for none.
+struct ThreadUsers {
+  enum Column : uint32_t { kRoom, kRoot, kUser, kEvents };
+};
+extern const TableSpec kThreadUsers;
 
 // All of the above.
 std::vector<TableSpec> RoomTables();

@@ -41,9 +41,16 @@ struct RoomEventFilter : EventFilter {
   bool lazy_load_members = false;
   bool include_redundant_members = false;
   bool unread_thread_notifications = false;
+  // Only events to which an event of these senders, or of these types, relates
+  // (MSC3440); heeded where AsksForRelations is looked at.
+  std::optional<std::vector<std::string>> related_by_senders;
+  std::optional<std::vector<std::string>> related_by_rel_types;
 
+  bool AsksForRelations() const {
+    return related_by_senders || related_by_rel_types;
+  }
   bool AllowsRoom(std::string_view room_id) const;
-  // Everything but the room.
+  // Everything but the room and the relations.
   bool Allows(const Event& event) const;
   // Whether every event passes.
   bool AllowsEverything() const;

@@ -1,5 +1,5 @@
-// HistoryService: reading rooms: events, timelines, state and members, as one user
-// may see them.
+// HistoryService: reading rooms: events, timelines, state and members, as one
+// user may see them.
 //
 // Answers are JSON bodies of the client-server API, spliced from stored bytes.
 // Waits for the store only.  Thread-safe.
@@ -29,8 +29,9 @@ class HistoryService {
   };
   explicit HistoryService(const Deps& deps) : deps_(deps) {}
 
-  // All: M_FORBIDDEN for a room that does not exist, that the user never was in, or
-  // that is not world-readable.  Someone who left sees the room as it was then.
+  // All: M_FORBIDDEN for a room that does not exist, that the user never was
+  // in, or that is not world-readable.  Someone who left sees the room as it
+  // was then.
 
   // GET /rooms/{roomId}/messages.
   struct MessagesQuery {
@@ -50,9 +51,16 @@ class HistoryService {
                               std::string_view event_id, size_t limit,
                               const RoomEventFilter& filter);
 
-  // GET /rooms/{roomId}/event/{eventId}.  M_NOT_FOUND as above.
+  // GET /rooms/{roomId}/event/{eventId}, and with room_id "" GET
+  // /events/{eventId}.  M_NOT_FOUND as above, also for unknown rooms.
   Result<std::string> Event(const Session& session, std::string_view room_id,
                             std::string_view event_id);
+
+  // GET /rooms/{roomId}/timestamp_to_event: the visible event whose time is
+  // nearest to `ts`, at or after it, or at or before it.  M_NOT_FOUND.
+  Result<std::string> EventByTimestamp(const Session& session,
+                                       std::string_view room_id, int64_t ts,
+                                       bool backwards);
 
   // GET /rooms/{roomId}/state: an array of events.
   Result<std::string> State(const Session& session, std::string_view room_id);
@@ -60,10 +68,12 @@ class HistoryService {
   // GET /rooms/{roomId}/state/{type}/{key}: the content, or the whole event.
   // M_NOT_FOUND.
   Result<std::string> StateEvent(const Session& session,
-                                 std::string_view room_id, std::string_view type,
+                                 std::string_view room_id,
+                                 std::string_view type,
                                  std::string_view state_key, bool whole_event);
 
-  // GET /rooms/{roomId}/members.
+  // GET /rooms/{roomId}/members.  M_FORBIDDEN also for a time that the user may
+  // not see.
   struct MembersQuery {
     std::optional<StreamToken> at;
     std::optional<Membership> membership;
@@ -77,12 +87,6 @@ class HistoryService {
                                     std::string_view room_id);
 
  private:
-  struct View;
-  Result<View> Open(RoomReader& reader, const Session& session,
-                    std::string_view room_id);
-  Result<StoredEvent> FindVisible(RoomReader& reader, const Session& session,
-                                  const View& view, std::string_view event_id);
-
   const Deps deps_;
 };
 

@@ -1,0 +1,249 @@
+// RoomReader: the index of relations, and other orders of events than the
+// timeline's.
+#include <algorithm>
+#include <utility>
+
+#include "matrixcore/room/room_reader.h"
+#include "matrixcore/room/tables.h"
+#include "room/relation_rows.h"
+#include "room/rows.h"
+
+namespace matrixcore {
+namespace {
+
+using tables::Events;
+
+Cell Text(std::string_view text) { return Cell(std::string(text)); }
+
+}  // namespace
+
+RelatedEvent RelatedFromRow(const Row& row) {
+  using tables::Relations;
+  RelatedEvent related;
+  related.idx = static_cast<EventIdx>(CellInt(row[Relations::kIdx]));
+  related.pos = CellInt(row[Relations::kPos]);
+  related.rel_type = CellText(row[Relations::kRelType]);
+  related.type = CellText(row[Relations::kType]);
+  related.sender = CellText(row[Relations::kSender]);
+  return related;
+}
+
+RelationSummary RelationSummaryFromRow(const Row& row) {
+  using tables::RelationTargets;
+  RelationSummary summary;
+  summary.target = CellText(row[RelationTargets::kTarget]);
+  summary.target_idx =
+      static_cast<EventIdx>(CellInt(row[RelationTargets::kIdx]));
+  summary.children = CellInt(row[RelationTargets::kChildren]);
+  summary.references = CellInt(row[RelationTargets::kReferences]);
+  summary.edit = static_cast<EventIdx>(CellInt(row[RelationTargets::kEdit]));
+  summary.threaded = CellInt(row[RelationTargets::kThreaded]);
+  summary.thread_last =
+      static_cast<EventIdx>(CellInt(row[RelationTargets::kThreadLast]));
+  summary.thread_pos = CellInt(row[RelationTargets::kThreadPos]);
+  return summary;
+}
+
+Result<std::vector<RelatedEvent>> RoomReader::Relations(
+    const RoomHead& room, std::string_view target, const RelationQuery& query) {
+  ScanSpec scan{.table = &tables::kRelations,
+                .prefix = {Cell(room.nid), Text(target)},
+                .from = ScanSpec::Bound{Cell(query.after), false},
+                .to = ScanSpec::Bound{Cell(query.until), true},
+                .descending = query.newest_first,
+                .limit = query.limit};
+  if (!query.rel_type.empty()) {
+    scan.index = tables::Relations::kByRelType;
+    scan.prefix.push_back(Text(query.rel_type));
+  }
+  MC_ASSIGN_OR_RETURN(const std::vector<Row> rows, snapshot_.Scan(scan));
+  std::vector<RelatedEvent> related;
+  related.reserve(rows.size());
+  for (const Row& row : rows) related.push_back(RelatedFromRow(row));
+  return related;
+}
+
+Result<std::vector<std::optional<RelationSummary>>>
+RoomReader::RelationSummaries(const RoomHead& room,
+                              std::span<const std::string_view> targets) {
+  std::vector<Row> keys;
+  keys.reserve(targets.size());
+  for (const std::string_view target : targets) {
+    keys.push_back({Cell(room.nid), Text(target)});
+  }
+  MC_ASSIGN_OR_RETURN(const auto rows,
+                      snapshot_.GetMany(tables::kRelationTargets, keys));
+  std::vector<std::optional<RelationSummary>> summaries(targets.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i]) summaries[i] = RelationSummaryFromRow(*rows[i]);
+  }
+  return summaries;
+}
+
+Result<std::vector<RelationSummary>> RoomReader::Threads(const RoomHead& room,
+                                                         Position until,
+                                                         size_t limit) {
+  MC_ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      snapshot_.Scan({.table = &tables::kRelationTargets,
+                      .index = tables::RelationTargets::kByThread,
+                      .prefix = {Cell(room.nid)},
+                      .from = ScanSpec::Bound{Cell(int64_t{0}), true},
+                      .to = ScanSpec::Bound{Cell(until), true},
+                      .descending = true,
+                      .limit = limit}));
+  std::vector<RelationSummary> threads;
+  threads.reserve(rows.size());
+  for (const Row& row : rows) threads.push_back(RelationSummaryFromRow(row));
+  return threads;
+}
+
+Result<std::vector<int64_t>> RoomReader::ThreadShares(
+    const RoomHead& room, std::string_view user_id,
+    std::span<const std::string_view> roots) {
+  std::vector<Row> keys;
+  keys.reserve(roots.size());
+  for (const std::string_view root : roots) {
+    keys.push_back({Cell(room.nid), Text(root), Text(user_id)});
+  }
+  MC_ASSIGN_OR_RETURN(const auto rows,
+                      snapshot_.GetMany(tables::kThreadUsers, keys));
+  std::vector<int64_t> shares(roots.size(), 0);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i]) shares[i] = CellInt((*rows[i])[tables::ThreadUsers::kEvents]);
+  }
+  return shares;
+}
+
+Result<std::vector<std::pair<std::string, int64_t>>> RoomReader::ThreadUsers(
+    const RoomHead& room, std::string_view root, size_t limit) {
+  MC_ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                      snapshot_.Scan({.table = &tables::kThreadUsers,
+                                      .prefix = {Cell(room.nid), Text(root)},
+                                      .limit = limit}));
+  std::vector<std::pair<std::string, int64_t>> users;
+  for (const Row& row : rows) {
+    users.emplace_back(CellText(row[tables::ThreadUsers::kUser]),
+                       CellInt(row[tables::ThreadUsers::kEvents]));
+  }
+  return users;
+}
+
+Result<bool> RoomReader::IsRelatedTo(const RoomHead& room,
+                                     std::string_view target,
+                                     std::span<const std::string> senders,
+                                     std::span<const std::string> rel_types) {
+  using tables::Relations;
+  const auto exists = [this](std::optional<uint32_t> index,
+                             Row prefix) -> Result<bool> {
+    MC_ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                        snapshot_.Scan({.table = &tables::kRelations,
+                                        .index = index,
+                                        .prefix = std::move(prefix),
+                                        .limit = 1}));
+    return !rows.empty();
+  };
+  const Row of_target = {Cell(room.nid), Text(target)};
+  if (senders.empty() && rel_types.empty()) return exists({}, of_target);
+  if (senders.empty()) {
+    for (const std::string& rel_type : rel_types) {
+      Row prefix = of_target;
+      prefix.push_back(Cell(rel_type));
+      MC_ASSIGN_OR_RETURN(const bool found,
+                          exists(Relations::kByRelType, std::move(prefix)));
+      if (found) return true;
+    }
+    return false;
+  }
+  for (const std::string& sender : senders) {
+    Row prefix = of_target;
+    prefix.push_back(Cell(sender));
+    if (rel_types.empty()) {
+      MC_ASSIGN_OR_RETURN(const bool found,
+                          exists(Relations::kBySender, std::move(prefix)));
+      if (found) return true;
+      continue;
+    }
+    for (const std::string& rel_type : rel_types) {
+      Row with_type = prefix;
+      with_type.push_back(Cell(rel_type));
+      MC_ASSIGN_OR_RETURN(const bool found,
+                          exists(Relations::kBySender, std::move(with_type)));
+      if (found) return true;
+    }
+  }
+  return false;
+}
+
+// --- Other orders ---
+
+Result<std::vector<RoomReader::LogEvent>> RoomReader::Log(Position after,
+                                                          size_t limit) {
+  MC_ASSIGN_OR_RETURN(
+      std::vector<Row> rows,
+      snapshot_.Scan({.table = &tables::kEvents,
+                      .index = Events::kByLog,
+                      .from = ScanSpec::Bound{Cell(after), false},
+                      .limit = limit}));
+  std::vector<RoomNid> rooms;
+  for (const Row& row : rows) rooms.push_back(CellInt(row[Events::kRoom]));
+  std::sort(rooms.begin(), rooms.end());
+  rooms.erase(std::unique(rooms.begin(), rooms.end()), rooms.end());
+  MC_ASSIGN_OR_RETURN(auto heads, Heads(rooms));
+  std::vector<std::shared_ptr<const RoomHead>> shared;
+  for (std::optional<RoomHead>& head : heads) {
+    if (!head) return Status(StatusCode::kDataLoss, "a room is missing");
+    shared.push_back(std::make_shared<const RoomHead>(std::move(*head)));
+  }
+  std::vector<LogEvent> events;
+  events.reserve(rows.size());
+  for (Row& row : rows) {
+    const auto room = std::lower_bound(rooms.begin(), rooms.end(),
+                                       CellInt(row[Events::kRoom]));
+    LogEvent event;
+    event.room = shared[static_cast<size_t>(room - rooms.begin())];
+    MC_ASSIGN_OR_RETURN(event.stored,
+                        EventFromRow(std::move(row), *event.room->rules));
+    events.push_back(std::move(event));
+  }
+  return events;
+}
+
+Result<std::vector<StoredEvent>> RoomReader::ByTime(const RoomHead& room,
+                                                    const TimeRange& range) {
+  std::vector<StoredEvent> events;
+  const auto take = [&](const ScanSpec& scan) -> Status {
+    MC_ASSIGN_OR_RETURN(std::vector<Row> rows, snapshot_.Scan(scan));
+    for (Row& row : rows) {
+      MC_ASSIGN_OR_RETURN(StoredEvent event,
+                          EventFromRow(std::move(row), *room.rules));
+      events.push_back(std::move(event));
+    }
+    return OkStatus();
+  };
+  const Cell ts(range.ts);
+  if (range.beyond != 0) {
+    // The rest of those at that very time: the index goes on by number.
+    const ScanSpec::Bound beyond{Cell(int64_t{range.beyond}), false};
+    ScanSpec rest{.table = &tables::kEvents,
+                  .index = Events::kByTs,
+                  .prefix = {Cell(room.nid), ts},
+                  .descending = range.backwards,
+                  .limit = range.limit};
+    (range.backwards ? rest.to : rest.from) = beyond;
+    MC_RETURN_IF_ERROR(take(rest));
+  }
+  if (events.size() < range.limit) {
+    const ScanSpec::Bound bound{ts, range.beyond == 0};
+    ScanSpec scan{.table = &tables::kEvents,
+                  .index = Events::kByTs,
+                  .prefix = {Cell(room.nid)},
+                  .descending = range.backwards,
+                  .limit = range.limit - events.size()};
+    (range.backwards ? scan.to : scan.from) = bound;
+    MC_RETURN_IF_ERROR(take(scan));
+  }
+  return events;
+}
+
+}  // namespace matrixcore
