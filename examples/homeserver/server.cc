@@ -42,6 +42,7 @@ struct Server::Parts {
   std::unique_ptr<Store> store;
   std::unique_ptr<Cache> cache;
   std::unique_ptr<BlobStore> blobs;
+  std::unique_ptr<SearchIndex> search;
   std::unique_ptr<Coordinator> coordinator;
   std::unique_ptr<Bus> bus;
   std::unique_ptr<Timers> timers;
@@ -121,6 +122,8 @@ Status Server::Parts::OpenData() {
   cache = NewMemoryCache(*clock, static_cast<size_t>(config.cache_bytes));
   MC_ASSIGN_OR_RETURN(blobs,
                       OpenLocalBlobStore(PathBelow(config.data_dir, "media")));
+  MC_ASSIGN_OR_RETURN(
+      search, OpenSqliteSearchIndex(PathBelow(config.data_dir, "search.db")));
   coordinator = NewMemoryCoordinator(*clock);
   bus = NewMemoryBus();
   timers = NewThreadTimers(*clock);
@@ -134,6 +137,7 @@ Status Server::Parts::StartHomeserver() {
   const HomeserverDeps deps{.store = *store,
                             .cache = *cache,
                             .blobs = *blobs,
+                            .search = *search,
                             .coordinator = *coordinator,
                             .bus = *bus,
                             .clock = *clock,
@@ -229,6 +233,7 @@ void Server::Stop() {
     if (lane != nullptr) lane->Shutdown();
   }
   parts_->homeserver.reset();
+  if (parts_->search) parts_->search->Close();
   if (parts_->store) parts_->store->Close();
   if (parts_->log) {
     parts_->log->Info("server", "stopped");

@@ -9,17 +9,6 @@
 namespace matrixcore::api {
 namespace {
 
-Result<std::optional<StreamToken>> TokenParam(const Call& call,
-                                              std::string_view name) {
-  const auto text = OptionalQuery(call, name);
-  if (!text || text->empty()) return std::optional<StreamToken>();
-  const auto token = StreamToken::Parse(*text);
-  if (!token) {
-    return InvalidParam("`" + std::string(name) + "` is not a token.");
-  }
-  return token;
-}
-
 Result<RoomEventFilter> FilterParam(const Call& call) {
   const auto text = OptionalQuery(call, "filter");
   if (!text || text->empty()) return RoomEventFilter();
@@ -42,8 +31,8 @@ Result<std::optional<Membership>> MembershipParam(const Call& call,
 Result<Reply> GetMessages(Call& call) {
   HistoryService::MessagesQuery query;
   MC_ASSIGN_OR_RETURN(query.backwards, RequiredBackwards(call));
-  MC_ASSIGN_OR_RETURN(query.from, TokenParam(call, "from"));
-  MC_ASSIGN_OR_RETURN(query.to, TokenParam(call, "to"));
+  MC_ASSIGN_OR_RETURN(query.from, QueryToken(call, "from"));
+  MC_ASSIGN_OR_RETURN(query.to, QueryToken(call, "to"));
   MC_ASSIGN_OR_RETURN(query.filter, FilterParam(call));
   MC_ASSIGN_OR_RETURN(const auto limit, QueryInt(call, "limit"));
   query.limit = limit ? static_cast<size_t>(*limit)
@@ -72,6 +61,25 @@ Result<Reply> GetEvent(Call& call) {
   return JsonReply(std::move(body));
 }
 
+// Deprecated: without the room.
+Result<Reply> GetAnyEvent(Call& call) {
+  MC_ASSIGN_OR_RETURN(
+      std::string body,
+      call.services.history.Event(*call.session, "", call.path[0]));
+  return JsonReply(std::move(body));
+}
+
+Result<Reply> GetEventByTimestamp(Call& call) {
+  MC_ASSIGN_OR_RETURN(const auto ts, QueryInt(call, "ts"));
+  if (!ts) return MissingParam("ts");
+  MC_ASSIGN_OR_RETURN(const bool backwards, RequiredBackwards(call));
+  MC_ASSIGN_OR_RETURN(
+      std::string body,
+      call.services.history.EventByTimestamp(*call.session, call.path[0], *ts,
+                                             backwards));
+  return JsonReply(std::move(body));
+}
+
 Result<Reply> GetState(Call& call) {
   MC_ASSIGN_OR_RETURN(
       std::string body,
@@ -94,7 +102,7 @@ Result<Reply> GetStateEvent(Call& call) {
 
 Result<Reply> GetMembers(Call& call) {
   HistoryService::MembersQuery query;
-  MC_ASSIGN_OR_RETURN(query.at, TokenParam(call, "at"));
+  MC_ASSIGN_OR_RETURN(query.at, QueryToken(call, "at"));
   MC_ASSIGN_OR_RETURN(query.membership, MembershipParam(call, "membership"));
   MC_ASSIGN_OR_RETURN(query.not_membership,
                       MembershipParam(call, "not_membership"));
@@ -124,6 +132,9 @@ constexpr std::array kRoutes = {
         "getEventContext"),
     Get("/_matrix/client/v3/rooms/{roomId}/event/{eventId}", &GetEvent,
         "getOneRoomEvent"),
+    Get("/_matrix/client/v3/events/{eventId}", &GetAnyEvent, "getOneEvent"),
+    Get("/_matrix/client/v1/rooms/{roomId}/timestamp_to_event",
+        &GetEventByTimestamp, "getEventByTimestamp"),
     Get("/_matrix/client/v3/rooms/{roomId}/state", &GetState, "getRoomState"),
     Get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}",
         &GetStateEvent, "getRoomStateWithKey"),

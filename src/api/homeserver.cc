@@ -22,13 +22,17 @@
 #include "matrixcore/service/filters.h"
 #include "matrixcore/service/history.h"
 #include "matrixcore/service/keys.h"
+#include "matrixcore/service/legacy_sync.h"
 #include "matrixcore/service/messages.h"
 #include "matrixcore/service/notifications.h"
 #include "matrixcore/service/notifier.h"
 #include "matrixcore/service/profiles.h"
 #include "matrixcore/service/push_rules.h"
 #include "matrixcore/service/registration.h"
+#include "matrixcore/service/relations.h"
 #include "matrixcore/service/rooms.h"
+#include "matrixcore/service/search.h"
+#include "matrixcore/service/search_follower.h"
 #include "matrixcore/service/sync.h"
 #include "matrixcore/service/thread_subscriptions.h"
 #include "matrixcore/service/uia.h"
@@ -136,6 +140,21 @@ const Schema& MatrixSchema() {
   return schema;
 }
 
+// Who hears of commits to rooms.
+class CommitListeners : public RoomListener {
+ public:
+  CommitListeners(Notifier& notifier, SearchFollower& search)
+      : notifier_(notifier), search_(search) {}
+  void OnCommit(const RoomCommit& commit) override {
+    notifier_.OnCommit(commit);
+    search_.Wake();
+  }
+
+ private:
+  Notifier& notifier_;
+  SearchFollower& search_;
+};
+
 // Members are made in this order and destroyed in the reverse order.
 struct Homeserver::Rep {
   Rep(HomeserverOptions o, const HomeserverDeps& d);
@@ -148,6 +167,8 @@ struct Homeserver::Rep {
   RoomActivity room_activity;
   JoinedUsers joined_users;
   Notifier notifier;
+  SearchFollower search_follower;
+  CommitListeners listeners;
   PushProfiles push_profiles;
   UnreadTracker unread;
   RoomWriter room_writer;
@@ -165,6 +186,9 @@ struct Homeserver::Rep {
   RoomService rooms;
   MessageService messages;
   HistoryService history;
+  RelationService relations;
+  SearchService search;
+  LegacySyncService legacy_sync;
   EphemeralService ephemeral;
   SyncService sync;
   NotificationService notifications;
@@ -182,6 +206,15 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                    .state_bytes = options.state_cache_bytes}),
       room_activity(d.store.LastPosition()),
       notifier(d.store, joined_users, d.rooms, d.timers, d.clock, d.metrics),
+      search_follower({.store = d.store,
+                       .caches = room_caches,
+                       .index = d.search,
+                       .background = d.background,
+                       .timers = d.timers,
+                       .clock = d.clock,
+                       .log = d.log,
+                       .metrics = d.metrics}),
+      listeners(notifier, search_follower),
       push_profiles(d.store),
       unread({.profiles = push_profiles,
               .joined = joined_users,
@@ -197,7 +230,7 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                    .caches = room_caches,
                    .activity = room_activity,
                    .joined = joined_users,
-                   .listener = notifier,
+                   .listener = listeners,
                    .log = d.log,
                    .metrics = d.metrics,
                    .observer = &unread}),
@@ -242,6 +275,17 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
       messages(
           {.store = d.store, .caches = room_caches, .writer = room_writer}),
       history({.store = d.store, .caches = room_caches, .clock = d.clock}),
+      relations({.store = d.store, .caches = room_caches, .clock = d.clock}),
+      search({.store = d.store,
+              .caches = room_caches,
+              .clock = d.clock,
+              .index = d.search,
+              .follower = search_follower}),
+      legacy_sync({.max_timeout = options.max_sync_timeout},
+                  {.store = d.store,
+                   .caches = room_caches,
+                   .clock = d.clock,
+                   .notifier = notifier}),
       ephemeral({.store = d.store,
                  .clock = d.clock,
                  .timers = d.timers,
@@ -287,11 +331,15 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                .rooms = rooms,
                .messages = messages,
                .history = history,
+               .relations = relations,
+               .search = search,
+               .legacy_sync = legacy_sync,
                .ephemeral = ephemeral,
                .sync = sync,
                .notifications = notifications,
                .thread_subscriptions = thread_subscriptions},
       router(services, api::AllRoutes()) {
+  search_follower.Wake();  // For what was committed before a crash.
   accounts.OnDeactivated([this](const std::string& user_id, bool) {
     return LeaveAllRooms(deps.store, room_caches, rooms, user_id);
   });
@@ -322,6 +370,7 @@ void Homeserver::Shutdown() {
   rep_->router.RefuseNew();
   rep_->notifier.Shutdown();
   rep_->room_writer.Drain();
+  rep_->search_follower.Shutdown();
   rep_->accounts.FlushActivity();
 }
 

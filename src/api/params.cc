@@ -170,6 +170,15 @@ Result<std::optional<std::string_view>> QueryEnum(
   return text;
 }
 
+Result<std::optional<StreamToken>> QueryToken(const Call& call,
+                                              std::string_view name) {
+  const std::optional<std::string_view> text = call.target.Param(name);
+  if (!text || text->empty()) return std::optional<StreamToken>();
+  const std::optional<StreamToken> token = StreamToken::Parse(*text);
+  if (!token) return InvalidParam(fmt::format("'{}' is not a token", name));
+  return token;
+}
+
 Result<bool> RequiredBackwards(const Call& call) {
   MC_ASSIGN_OR_RETURN(const std::optional<std::string_view> dir,
                       QueryEnum(call, "dir", {"b", "f"}));

@@ -28,6 +28,7 @@
 #include "matrixcore/base/status.h"
 #include "matrixcore/json/value.h"
 #include "matrixcore/json/writer.h"
+#include "matrixcore/service/tokens.h"
 
 namespace matrixcore::api {
 
@@ -73,6 +74,9 @@ Result<bool> QueryBool(const Call& call, std::string_view name, bool fallback);
 Result<std::optional<std::string_view>> QueryEnum(
     const Call& call, std::string_view name,
     std::initializer_list<std::string_view> values);
+// A token of ours, nothing also for "".
+Result<std::optional<StreamToken>> QueryToken(const Call& call,
+                                              std::string_view name);
 // `dir`: true for "b", false for "f".
 Result<bool> RequiredBackwards(const Call& call);
 // All values of a repeated parameter, such as `via`.

@@ -9,7 +9,8 @@ std::vector<std::span<const Route>> AllRoutes() {
       AdminRoutes(),       DeviceRoutes(),  ProfileRoutes(),
       AccountDataRoutes(), TagRoutes(),     FilterRoutes(),  PushRuleRoutes(),
       KeyRoutes(),         RoomRoutes(),    MembershipRoutes(),
-      MessageRoutes(),     HistoryRoutes(), EphemeralRoutes(),
+      MessageRoutes(),     HistoryRoutes(), RelationRoutes(),
+      SearchRoutes(),      LegacySyncRoutes(), EphemeralRoutes(),
       SyncRoutes(),        NotificationRoutes(), ThreadSubscriptionRoutes(),
   };
 }

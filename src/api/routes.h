@@ -24,6 +24,9 @@ std::span<const Route> RoomRoutes();        // rooms.cc
 std::span<const Route> MembershipRoutes();  // membership.cc
 std::span<const Route> MessageRoutes();     // messages.cc
 std::span<const Route> HistoryRoutes();     // history.cc
+std::span<const Route> RelationRoutes();    // relations.cc
+std::span<const Route> SearchRoutes();      // search.cc
+std::span<const Route> LegacySyncRoutes();  // legacy_sync.cc
 
 std::span<const Route> SyncRoutes();                // sync.cc
 std::span<const Route> EphemeralRoutes();           // ephemeral.cc

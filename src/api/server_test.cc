@@ -106,6 +106,7 @@ class CreateTest : public testing::Test {
     return Homeserver::Create(std::move(options), {.store = *store_,
                                                    .cache = *cache_,
                                                    .blobs = *blobs_,
+                                                   .search = *search_,
                                                    .coordinator = *coordinator_,
                                                    .bus = *bus_,
                                                    .clock = time_,
@@ -141,6 +142,7 @@ class CreateTest : public testing::Test {
   std::unique_ptr<Store> store_ = NewMemoryStore(MatrixSchema());
   std::unique_ptr<Cache> cache_ = NewMemoryCache(time_, 1000);
   std::unique_ptr<BlobStore> blobs_ = NewMemoryBlobStore();
+  std::unique_ptr<SearchIndex> search_ = NewMemorySearchIndex();
   std::unique_ptr<Coordinator> coordinator_ = NewMemoryCoordinator(time_);
   std::unique_ptr<Bus> bus_ = NewMemoryBus();
 };
@@ -182,6 +184,7 @@ TEST_F(CreateTest, AFullLaneRefusesAtOnce) {
   auto server = Homeserver::Create(options, {.store = *store_,
                                              .cache = *cache_,
                                              .blobs = *blobs_,
+                                                   .search = *search_,
                                              .coordinator = *coordinator_,
                                              .bus = *bus_,
                                              .clock = time_,
@@ -221,6 +224,7 @@ TEST_F(CreateTest, ALaneThatDropsItsTasksAnswers500) {
         Homeserver::Create(HomeserverOptions(), {.store = *store_,
                                                  .cache = *cache_,
                                                  .blobs = *blobs_,
+                                                   .search = *search_,
                                                  .coordinator = *coordinator_,
                                                  .bus = *bus_,
                                                  .clock = time_,

@@ -1,2 +1,3 @@
-set(SRCS_rooms history.cc membership.cc messages.cc rooms.cc tags.cc)
+set(SRCS_rooms history.cc legacy_sync.cc membership.cc messages.cc relations.cc
+    rooms.cc search.cc tags.cc)
 set(TESTS_rooms)

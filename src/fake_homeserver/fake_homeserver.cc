@@ -60,7 +60,8 @@ struct FakeHomeserver::Rep {
         memory(NewMemoryStore(MatrixSchema())),
         store(*memory, activity),
         cache(NewMemoryCache(time, kCacheBytes)),
-        blobs(NewMemoryBlobStore()) {
+        blobs(NewMemoryBlobStore()),
+        search(NewMemorySearchIndex()) {
     Begin();
   }
   ~Rep() { End(); }
@@ -78,6 +79,7 @@ struct FakeHomeserver::Rep {
   WatchedStore store;
   std::unique_ptr<Cache> cache;
   std::unique_ptr<BlobStore> blobs;
+  std::unique_ptr<SearchIndex> search;
 
   std::unique_ptr<Coordinator> coordinator;
   std::unique_ptr<Bus> bus;
@@ -102,6 +104,7 @@ void FakeHomeserver::Rep::Begin() {
       {.store = store,
        .cache = *cache,
        .blobs = *blobs,
+       .search = *search,
        .coordinator = *coordinator,
        .bus = *bus,
        .clock = time,

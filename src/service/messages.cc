@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "matrixcore/event/relation.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/event/views.h"
 #include "matrixcore/id/identifiers.h"
@@ -49,6 +50,48 @@ Status CheckRedaction(const RoomView& view, std::string_view sender,
 
 }  // namespace
 
+namespace {
+
+// What a relation that a client sends must keep to (spec: "Avoiding duplicate
+// annotations", "Validation of m.thread relationships").  Others that break
+// their rules are sent, and ignored.
+Status CheckRelation(const RoomView& view, const EventDraft& draft,
+                     const Relation& relation) {
+  if (relation.rel_type == kRelAnnotation && relation.key) {
+    MC_ASSIGN_OR_RETURN(
+        const bool twice,
+        view.HasAnnotation(relation.event_id, draft.sender, draft.type,
+                           *relation.key));
+    if (twice) {
+      return Status(StatusCode::kInvalidArgument, "M_DUPLICATE_ANNOTATION",
+                    "You have annotated the event with this already.");
+    }
+  }
+  if (relation.rel_type == kRelThread) {
+    MC_ASSIGN_OR_RETURN(const auto root, view.FindEvent(relation.event_id));
+    if (root && RelationOf(*root->event)) {
+      return Status(StatusCode::kInvalidArgument, "M_UNKNOWN",
+                    "An event that relates to another cannot start a thread.");
+    }
+  }
+  return OkStatus();
+}
+
+// The content, if the checks before sending have to look into it.
+std::shared_ptr<const json::Document> ParseIfTelling(const EventDraft& draft) {
+  auto content = std::make_shared<json::Document>();
+  if (draft.type != kTypeRedaction &&
+      draft.content.find("m.relates_to") == std::string::npos &&
+      draft.content.find("\\u") == std::string::npos) {
+    return content;
+  }
+  Result<json::Document> parsed = json::Document::Parse(draft.content);
+  if (parsed.ok()) *content = std::move(*parsed);
+  return content;
+}
+
+}  // namespace
+
 void MessageService::Submit(RoomRequest request, Done done) {
   request.done = [done = std::move(done)](
                      Result<RoomRequest::Answer> answer) mutable {
@@ -73,19 +116,20 @@ void MessageService::Send(const Session& session, Message message, Done done) {
   draft.sender = session.user_id;
   draft.content = std::move(message.content);
   draft.origin_server_ts = message.ts;
+  const auto content = ParseIfTelling(draft);
   if (draft.type == kTypeRedaction) {
-    Result<json::Document> content = json::Document::ParseView(draft.content);
-    if (content.ok()) {
-      draft.redacts = content->root()["redacts"].StringOr("");
-    }
+    draft.redacts = content->root()["redacts"].StringOr("");
     if (draft.redacts.empty()) {
       return done(BadJsonError("A redaction needs `redacts`: an event id."));
     }
   }
-  request.prepare = [draft = std::move(draft)](
+  request.prepare = [draft = std::move(draft), content](
                         const RoomView& view) -> Result<RoomChange> {
     if (!draft.redacts.empty()) {
       MC_RETURN_IF_ERROR(CheckRedaction(view, draft.sender, draft.redacts));
+    }
+    if (const auto relation = RelationOf(content->root())) {
+      MC_RETURN_IF_ERROR(CheckRelation(view, draft, *relation));
     }
     RoomChange change;
     change.drafts.push_back(draft);

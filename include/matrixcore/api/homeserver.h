@@ -20,6 +20,7 @@
 #include "matrixcore/crypto/ed25519.h"
 #include "matrixcore/crypto/password.h"
 #include "matrixcore/http/message.h"
+#include "matrixcore/search/search_index.h"
 #include "matrixcore/store/store.h"
 
 namespace matrixcore {
@@ -71,12 +72,13 @@ struct HomeserverDeps {
   Store& store;  // Opened with MatrixSchema().
   Cache& cache;
   BlobStore& blobs;
+  SearchIndex& search;  // Follows the store; may be empty at first.
   Coordinator& coordinator;
   Bus& bus;
   const Clock& clock;
   Random& random;
   Executor& interactive;  // Requests.
-  Executor& background;   // Password hashes and other slow work.
+  Executor& background;   // Password hashes, searches and other slow work.
   Executor& rooms;        // Draining of room queues; resumption of syncs.
   Timers& timers;
   const SigningKey& signing_key;

@@ -20,6 +20,9 @@ class KeyService;          // service/keys.h
 class RoomService;         // service/rooms.h
 class MessageService;      // service/messages.h
 class HistoryService;      // service/history.h
+class RelationService;     // service/relations.h
+class SearchService;       // service/search.h
+class LegacySyncService;   // service/legacy_sync.h
 class EphemeralService;    // service/ephemeral.h
 class SyncService;         // service/sync.h
 class NotificationService; // service/notifications.h
@@ -46,6 +49,9 @@ struct Services {
   RoomService& rooms;
   MessageService& messages;
   HistoryService& history;
+  RelationService& relations;
+  SearchService& search;
+  LegacySyncService& legacy_sync;
   EphemeralService& ephemeral;
   SyncService& sync;
   NotificationService& notifications;

@@ -31,6 +31,8 @@ class MessageService {
   explicit MessageService(const Deps& deps) : deps_(deps) {}
 
   // PUT /rooms/{roomId}/send/{eventType}/{txnId}.  `content` is a JSON object.
+  // M_DUPLICATE_ANNOTATION for a reaction that is there already; M_UNKNOWN
+  // (kInvalidArgument) for a thread whose root relates to an event itself.
   struct Message {
     std::string room_id;
     std::string type;
