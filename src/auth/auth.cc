@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 
 #include "auth/auth_keys.h"
 #include "auth/content_rules.h"
@@ -110,11 +112,11 @@ class EventContext {
   int64_t TargetLevel() const { return UserLevel(*event_.state_key()); }
   int64_t Level(Scalar scalar) const {
     const auto i = static_cast<size_t>(scalar);
-    return Read(Member(Levels(), kScalarNames[i]), kScalarDefaults[i]);
+    return Read(Levels().scalars[i], kScalarDefaults[i]);
   }
   int64_t RequiredLevel() const {
     const std::string_view own =
-        canonical::MemberNamed(Member(Levels(), "events"), event_.type());
+        canonical::MemberNamed(Levels().events, event_.type());
     if (!own.empty() && !canonical::IsNull(own)) return Read(own, kBadLevel);
     return Level(event_.is_state() ? Scalar::kStateDefault
                                    : Scalar::kEventsDefault);
@@ -142,14 +144,37 @@ class EventContext {
   std::string_view Authoriser() const {
     return Member(content_, "join_authorised_via_users_server");
   }
-  // The content of the power levels event, "" if there is none.
-  std::string_view Levels() const {
-    if (!levels_read_) {
-      levels_event_ = state_.Find(kTypePowerLevels, "");
-      levels_read_ = true;
+  // Raw members of the current power levels, "" where there is none.
+  struct CurrentLevels {
+    bool exist = false;
+    std::array<std::string_view, auth_rules::kScalars> scalars;
+    std::string_view events;
+    std::string_view users;
+  };
+  // Found in one pass over the content.
+  const CurrentLevels& Levels() const {
+    if (levels_read_) return levels_;
+    levels_read_ = true;
+    const Event* event = state_.Find(kTypePowerLevels, "");
+    if (event == nullptr) return levels_;
+    levels_.exist = true;
+    canonical::ObjectReader reader(event->content_json());
+    while (reader.Next()) {
+      const std::string_view key = reader.key();
+      if (key == "events") {
+        levels_.events = reader.value();
+      } else if (key == "users") {
+        levels_.users = reader.value();
+      } else {
+        const auto scalar =
+            std::find(std::begin(kScalarNames), std::end(kScalarNames), key);
+        if (scalar == std::end(kScalarNames)) continue;
+        levels_
+            .scalars[static_cast<size_t>(scalar - std::begin(kScalarNames))] =
+            reader.value();
+      }
     }
-    return levels_event_ == nullptr ? std::string_view()
-                                    : levels_event_->content_json();
+    return levels_;
   }
   // null reads as absent where versions let it in.
   int64_t Read(std::string_view raw, int64_t fallback) const {
@@ -160,10 +185,9 @@ class EventContext {
     if (rules().creators_above_all && IsRoomCreator(*create_, user)) {
       return kCreatorPower;
     }
-    const std::string_view levels = Levels();
-    if (levels.empty()) return IsRoomCreator(*create_, user) ? 100 : 0;
-    const std::string_view own =
-        canonical::MemberNamed(Member(levels, "users"), user);
+    const CurrentLevels& levels = Levels();
+    if (!levels.exist) return IsRoomCreator(*create_, user) ? 100 : 0;
+    const std::string_view own = canonical::MemberNamed(levels.users, user);
     if (!own.empty() && !canonical::IsNull(own)) return Read(own, kBadLevel);
     return Level(Scalar::kUsersDefault);
   }
@@ -175,7 +199,7 @@ class EventContext {
   const EventClass class_;
   const Membership sender_membership_;
   mutable bool levels_read_ = false;
-  mutable const Event* levels_event_ = nullptr;
+  mutable CurrentLevels levels_;
 };
 
 // What the levels were, for people.
