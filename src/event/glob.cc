@@ -63,6 +63,23 @@ std::u32string FoldText(std::string_view text) {
   return out;
 }
 
+void AppendUtf8(std::string* out, char32_t c) {
+  const auto put = [out](char32_t byte) { out->push_back(static_cast<char>(byte)); };
+  if (c < 0x80) return put(c);
+  if (c < 0x800) {
+    put(0xC0 | (c >> 6));
+    return put(0x80 | (c & 0x3F));
+  }
+  if (c < 0x10000) {
+    put(0xE0 | (c >> 12));
+  } else {
+    put(0xF0 | (c >> 18));
+    put(0x80 | ((c >> 12) & 0x3F));
+  }
+  put(0x80 | ((c >> 6) & 0x3F));
+  put(0x80 | (c & 0x3F));
+}
+
 constexpr size_t kBits = 64;
 
 void SetBit(std::vector<uint64_t>* words, size_t bit) {
@@ -70,6 +87,15 @@ void SetBit(std::vector<uint64_t>* words, size_t bit) {
 }
 
 }  // namespace
+
+std::string FoldCase(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t pos = 0; pos < text.size();) {
+    AppendUtf8(&out, Fold(NextCodePoint(text, &pos)));
+  }
+  return out;
+}
 
 Glob::Glob(std::string_view pattern) { Compile(pattern, true); }
 

@@ -76,5 +76,13 @@ TEST(GlobTest, HardPatternsStayFast) {
   EXPECT_FALSE(Glob(pattern + "b").Matches(std::string(60000, 'a')));
 }
 
+TEST(FoldCaseTest, LettersOfTheCommonScriptsBecomeSmall) {
+  EXPECT_EQ(FoldCase("Hello, WORLD 7"), "hello, world 7");
+  EXPECT_EQ(FoldCase("ÄÖÜ Łódź"), "äöü łódź");
+  EXPECT_EQ(FoldCase("ΑΘΗΝΑ Москва"), "αθηνα москва");
+  EXPECT_EQ(FoldCase("山田 🎉"), "山田 🎉");
+  EXPECT_EQ(FoldCase(""), "");
+}
+
 }  // namespace
 }  // namespace matrixcore

@@ -41,12 +41,16 @@ bool AnyMatches(const std::vector<Glob>& patterns, std::string_view host) {
 }  // namespace
 
 ServerAcl::ServerAcl(const Event* event) {
-  if (event == nullptr) return;
-  present_ = true;
-  const json::Value content = event->content();
-  allow_ip_literals_ = content["allow_ip_literals"].AsBool().value_or(true);
-  allow_ = ReadPatterns(content["allow"]);
-  deny_ = ReadPatterns(content["deny"]);
+  if (event != nullptr) *this = FromContent(event->content());
+}
+
+ServerAcl ServerAcl::FromContent(json::Value content) {
+  ServerAcl acl(nullptr);
+  acl.present_ = true;
+  acl.allow_ip_literals_ = content["allow_ip_literals"].AsBool().value_or(true);
+  acl.allow_ = ReadPatterns(content["allow"]);
+  acl.deny_ = ReadPatterns(content["deny"]);
+  return acl;
 }
 
 bool ServerAcl::Allows(std::string_view server_name) const {

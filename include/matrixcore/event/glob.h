@@ -10,6 +10,10 @@
 
 namespace matrixcore {
 
+// Text with every letter that has cases in its small form (simple folding of the
+// Latin, Greek and Cyrillic letters), for comparing without regard to case.
+std::string FoldCase(std::string_view text);
+
 // A compiled pattern, matched without regard to case (simple folding of the
 // Latin, Greek and Cyrillic letters).  A value; thread-safe.
 //

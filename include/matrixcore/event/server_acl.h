@@ -6,6 +6,7 @@
 
 #include "matrixcore/event/event.h"
 #include "matrixcore/event/glob.h"
+#include "matrixcore/json/value.h"
 
 namespace matrixcore {
 
@@ -14,6 +15,8 @@ class ServerAcl {
  public:
   // `event` is the room's m.room.server_acl event, or null: everyone may.
   explicit ServerAcl(const Event* event);
+  // Of the content of such an event.
+  static ServerAcl FromContent(json::Value content);
 
   // Whether the server may take part in the room.  Its port does not matter.
   bool Allows(std::string_view server_name) const;
