@@ -284,6 +284,22 @@ Result<EventPtr> RoomReader::StateEvent(const RoomHead& room, StateSnap snap,
   return events[0];
 }
 
+Result<std::vector<EventPtr>> RoomReader::StateEventsOfType(
+    const RoomHead& room, StateSnap snap, std::string_view type) {
+  MC_ASSIGN_OR_RETURN(const std::vector<Row> keys,
+                      snapshot_.Scan({.table = &tables::kStateKeys,
+                                      .index = StateKeys::kByName,
+                                      .prefix = {Cell(room.nid), Text(type)}}));
+  if (keys.empty()) return std::vector<EventPtr>();
+  MC_ASSIGN_OR_RETURN(const StateMapPtr state, State(room, snap));
+  std::vector<EventIdx> idxs;
+  for (const Row& key : keys) {
+    const auto num = static_cast<StateKeyNum>(CellInt(key[StateKeys::kNum]));
+    if (const EventIdx idx = state->Find(num)) idxs.push_back(idx);
+  }
+  return Events(room, idxs);
+}
+
 Result<std::vector<StoredEvent>> RoomReader::StateEvents(
     const RoomHead& room, StateSnap snap, const KeyFilter& keep) {
   return StateDifference(room, 0, snap, keep);
@@ -366,6 +382,59 @@ Result<Membership> RoomReader::MembershipAt(const RoomHead& room, StateSnap snap
 }
 
 // --- Directory ---
+
+Result<std::vector<RoomPreview>> RoomReader::Previews(
+    std::span<const RoomNid> rooms) {
+  std::vector<Row> keys;
+  keys.reserve(rooms.size());
+  for (const RoomNid room : rooms) keys.push_back({Cell(room)});
+  MC_ASSIGN_OR_RETURN(const auto rows,
+                      snapshot_.GetMany(tables::kRoomPreviews, keys));
+  std::vector<RoomPreview> previews(rooms.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i]) previews[i] = RoomPreviewFromRow(*rows[i]);
+  }
+  return previews;
+}
+
+Result<std::vector<RoomHead>> RoomReader::ListedRooms(
+    const std::optional<ListedPlace>& place, bool backwards, size_t limit) {
+  std::vector<RoomHead> heads;
+  const auto scan = [&](ScanSpec spec) -> Status {
+    spec.table = &tables::kRooms;
+    spec.index = Rooms::kByPublic;
+    spec.descending = !backwards;
+    spec.limit = limit - heads.size();
+    if (spec.limit == 0) return OkStatus();
+    MC_ASSIGN_OR_RETURN(const std::vector<Row> rows, snapshot_.Scan(spec));
+    for (const Row& row : rows) {
+      MC_ASSIGN_OR_RETURN(RoomHead head, HeadFromRow(row));
+      heads.push_back(std::move(head));
+    }
+    return OkStatus();
+  };
+  const Cell listed(int64_t{1});
+  if (!place) {
+    MC_RETURN_IF_ERROR(scan({.prefix = {listed}}));
+    return heads;
+  }
+  // The rest of those of the same size, then the others.
+  ScanSpec same{.prefix = {listed, Cell(place->joined)}};
+  ScanSpec others{.prefix = {listed}};
+  (backwards ? same.from : same.to) = ScanSpec::Bound{Cell(place->room), false};
+  (backwards ? others.from : others.to) =
+      ScanSpec::Bound{Cell(place->joined), false};
+  MC_RETURN_IF_ERROR(scan(std::move(same)));
+  MC_RETURN_IF_ERROR(scan(std::move(others)));
+  return heads;
+}
+
+Result<int64_t> RoomReader::CountListedRooms() {
+  MC_ASSIGN_OR_RETURN(
+      const std::optional<Row> row,
+      snapshot_.Get(tables::kRoomCounters, {Text(tables::kListedRooms)}));
+  return row ? CellInt((*row)[tables::RoomCounters::kValue]) : int64_t{0};
+}
 
 Result<std::optional<RoomNid>> RoomReader::AliasRoom(std::string_view alias) {
   MC_ASSIGN_OR_RETURN(const std::optional<Row> row,

@@ -10,6 +10,7 @@
 #include "matrixcore/event/types.h"
 #include "matrixcore/event/views.h"
 #include "matrixcore/id/identifiers.h"
+#include "matrixcore/room/room_preview.h"
 #include "matrixcore/room/tables.h"
 #include "room/rows.h"
 
@@ -41,7 +42,36 @@ struct RoomWork::Draft {
     EventPtr original;  // The target before it was redacted.
   };
   std::vector<Redaction> redactions;
+  std::optional<RoomPreview> preview;  // When it may have changed.
 };
+
+namespace {
+
+// A state with some of its events redacted.
+class RedactedState : public StateSource {
+ public:
+  RedactedState(const StateSource& state, std::vector<EventPtr> redacted)
+      : state_(state), redacted_(std::move(redacted)) {}
+  const Event* Find(std::string_view type,
+                    std::string_view state_key) const override {
+    const Event* event = state_.Find(type, state_key);
+    if (event == nullptr) return nullptr;
+    for (const EventPtr& redacted : redacted_) {
+      if (redacted->event_id() == event->event_id()) return redacted.get();
+    }
+    return event;
+  }
+
+ private:
+  const StateSource& state_;
+  const std::vector<EventPtr> redacted_;
+};
+
+bool TouchesPreview(const Event& event) {
+  return event.is_state() && IsPreviewKey(event.type(), *event.state_key());
+}
+
+}  // namespace
 
 // The room with the drafts of the running request on top.
 class RoomWork::View : public RoomView {
@@ -232,9 +262,10 @@ Result<RoomWork::Outcome> RoomWork::Process(const RoomRequest& request) {
   for (const EventDraft& event : change->drafts) {
     MC_RETURN_IF_ERROR(AddDraft(event, view, draft));
   }
+  MC_RETURN_IF_ERROR(UpdatePreview(view, draft));
   Apply(std::move(draft), &request);
   if (change->listed && *change->listed != room_.head.listed) {
-    room_.head.listed = *change->listed;
+    SetListed(*change->listed);
     head_changed_ = true;
   }
   if (request.txn && (outcome.count > 0 || !outcome.existing.empty())) {
@@ -259,15 +290,16 @@ Result<RoomWork::Outcome> RoomWork::ProcessCreate(
   room_.head.rules = request.rules;
   room_.head.room_id = request.room_id;
   room_.head.creator = request.creator;
-  room_.head.listed = request.listed;
   Draft draft;
   draft.head = room_.head;
   View view(*this, draft);
   for (const EventDraft& event : request.drafts) {
     MC_RETURN_IF_ERROR(AddDraft(event, view, draft));
   }
+  MC_RETURN_IF_ERROR(UpdatePreview(view, draft));
   const size_t count = draft.events.size();
   Apply(std::move(draft), nullptr);
+  if (request.listed) SetListed(true);
   if (request.also) request.also(batch_, *new_room_);
   return Outcome{.first = 0, .count = count};
 }
@@ -426,6 +458,29 @@ Status RoomWork::FindRedactionTarget(const Event& event, Draft& work) {
   return OkStatus();
 }
 
+// The room's summary belongs to the state: both change in one commit.
+Status RoomWork::UpdatePreview(const View& view, Draft& work) {
+  bool changed = false;
+  for (const NewEvent& added : work.events) {
+    changed = changed || TouchesPreview(*added.stored.event);
+  }
+  std::vector<EventPtr> redacted;
+  for (const Draft::Redaction& redaction : work.redactions) {
+    if (!TouchesPreview(*redaction.target.event)) continue;
+    changed = true;
+    redacted.push_back(redaction.target.event);
+  }
+  if (!changed) return OkStatus();
+  work.preview = RoomPreviewOf(RedactedState(view, std::move(redacted)));
+  return view.failure();
+}
+
+void RoomWork::SetListed(bool listed) {
+  room_.head.listed = listed;
+  batch_.AddTo(tables::kRoomCounters, {std::string(tables::kListedRooms)},
+               tables::RoomCounters::kValue, listed ? 1 : -1);
+}
+
 BatchCell RoomWork::RoomCell() const {
   return new_room_ ? BatchCell(*new_room_) : BatchCell(room_.head.nid);
 }
@@ -455,6 +510,10 @@ void RoomWork::Apply(Draft&& work, const RoomRequest* request) {
                   RowFromEvent(added.stored, RoomCell(), added.pos));
     relations_.Add(*added.stored.event, added.stored.idx);
     events_.push_back(added);
+  }
+  if (work.preview) {
+    batch_.PutRow(tables::kRoomPreviews,
+                  RowFromRoomPreview(*work.preview, RoomCell()));
   }
   ApplyRedaction(work);
 }

@@ -136,6 +136,8 @@ class RoomWork : private RoomAddition {
   Status Authorise(const Event& event, const std::vector<AuthEvent>& auth_events,
                    const View& view);
   Status FindRedactionTarget(const Event& event, Draft& work);
+  Status UpdatePreview(const View& view, Draft& work);
+  void SetListed(bool listed);
   void Apply(Draft&& work, const RoomRequest* request);
   void ApplyState(NewEvent& added);
   void ApplyRedaction(Draft& work);

@@ -23,7 +23,29 @@ const TableSpec kRooms{
                 {"public", kInt64}},
     .key_columns = 1,
     .indexes = {{"room_id", {Rooms::kRoomId}, true},
-                {"public", {Rooms::kPublic}}},
+                {"public", {Rooms::kPublic, Rooms::kJoined}}},
+};
+
+const TableSpec kRoomPreviews{
+    .name = "room_previews",
+    .columns = {{"room", kInt64},
+                {"name", kText},
+                {"topic", kText},
+                {"canonical_alias", kText},
+                {"avatar_url", kText},
+                {"join_rule", kText},
+                {"world_readable", kInt64},
+                {"guest_can_join", kInt64},
+                {"type", kText},
+                {"encryption", kText},
+                {"allowed", kText}},
+    .key_columns = 1,
+};
+
+const TableSpec kRoomCounters{
+    .name = "room_counters",
+    .columns = {{"name", kText}, {"value", kInt64}},
+    .key_columns = 1,
 };
 
 const TableSpec kEvents{
@@ -154,9 +176,9 @@ const TableSpec kThreadUsers{
 };
 
 std::vector<TableSpec> RoomTables() {
-  return {kRooms,       kEvents,  kStateKeys,    kStateSnaps,
-          kMemberships, kAliases, kTransactions,
-          kRelations,   kRelationTargets, kThreadUsers};
+  return {kRooms,      kRoomPreviews, kRoomCounters, kEvents,      kStateKeys,
+          kStateSnaps, kMemberships,   kAliases,      kTransactions,
+          kRelations,  kRelationTargets, kThreadUsers};
 }
 
 }  // namespace matrixcore::tables

@@ -18,6 +18,7 @@
 #include "matrixcore/base/status.h"
 #include "matrixcore/event/event.h"
 #include "matrixcore/event/views.h"
+#include "matrixcore/room/room_preview.h"
 #include "matrixcore/store/store.h"
 
 namespace matrixcore {
@@ -253,6 +254,10 @@ class RoomReader {
   Result<EventPtr> StateEvent(const RoomHead& room, StateSnap snap,
                               std::string_view type,
                               std::string_view state_key);
+  // Those of one type, ordered by state key; costs nothing for other types.
+  Result<std::vector<EventPtr>> StateEventsOfType(const RoomHead& room,
+                                                  StateSnap snap,
+                                                  std::string_view type);
   // All events of a state, ordered by key number; or those of which `keep`
   // approves by name (called for each key, cheap).
   using KeyFilter =
@@ -291,6 +296,19 @@ class RoomReader {
                                     std::span<const StoredEvent> events);
 
   // --- Directory ---
+  // In the order of `rooms`; that of an unknown room is empty.
+  Result<std::vector<RoomPreview>> Previews(std::span<const RoomNid> rooms);
+  // Rooms in the directory, the largest first.  A place stands at a room, which
+  // need not be listed any more, or be as large.
+  struct ListedPlace {
+    int64_t joined = 0;
+    RoomNid room = 0;
+  };
+  // Those after a place (nothing: from the first), or, backwards, those before it
+  // in the reverse order.
+  Result<std::vector<RoomHead>> ListedRooms(
+      const std::optional<ListedPlace>& place, bool backwards, size_t limit);
+  Result<int64_t> CountListedRooms();
   // The room of a local alias.
   Result<std::optional<RoomNid>> AliasRoom(std::string_view alias);
   Result<std::vector<std::string>> AliasesOf(RoomNid room);

@@ -6,6 +6,9 @@
 // 32-bit numbers.
 #pragma once
 
+#include <string_view>
+#include <vector>
+
 #include "matrixcore/store/table.h"
 
 namespace matrixcore::tables {
@@ -29,9 +32,35 @@ struct Rooms {
     kLastPos,      // Position of the newest event.
     kPublic,       // 1: listed in the room directory.
   };
+  // kByPublic: the listed ones in the order of their size.
   enum Index : uint32_t { kByRoomId, kByPublic };
 };
 extern const TableSpec kRooms;
+
+// What may be told of a room to who is not in it; follows the current state.
+struct RoomPreviews {
+  enum Column : uint32_t {
+    kRoom,
+    kName,
+    kTopic,
+    kCanonicalAlias,
+    kAvatarUrl,
+    kJoinRule,
+    kWorldReadable,
+    kGuestCanJoin,
+    kType,        // "m.space"; "" for a room without a type.
+    kEncryption,  // The algorithm; "" for an unencrypted room.
+    kAllowed,     // A JSON array: rooms whose members may join.
+  };
+};
+extern const TableSpec kRoomPreviews;
+
+// Counts over all rooms.  A row that is missing is not counted.
+struct RoomCounters {
+  enum Column : uint32_t { kName, kValue };
+};
+extern const TableSpec kRoomCounters;
+inline constexpr std::string_view kListedRooms = "listed_rooms";
 
 // One row an event.
 struct Events {
