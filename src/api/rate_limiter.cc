@@ -9,6 +9,42 @@
 #include "matrixcore/base/mutex.h"
 
 namespace matrixcore::api {
+namespace {
+
+// The groups between the colons of a part of an IPv6 address.
+std::vector<std::string_view> Groups(std::string_view part) {
+  std::vector<std::string_view> groups;
+  while (!part.empty()) {
+    const size_t colon = part.find(':');
+    groups.push_back(part.substr(0, colon));
+    if (colon == std::string_view::npos) break;
+    part.remove_prefix(colon + 1);
+  }
+  return groups;
+}
+
+}  // namespace
+
+std::string LimitedAddress(std::string_view address) {
+  constexpr size_t kGroups = 8;
+  constexpr size_t kNetworkGroups = 4;
+  if (address.find(':') == std::string_view::npos ||
+      address.find('.') != std::string_view::npos) {
+    return std::string(address);  // IPv4, also in its mapped form.
+  }
+  const size_t gap = address.find("::");
+  std::vector<std::string_view> groups = Groups(address.substr(0, gap));
+  if (gap != std::string_view::npos) {
+    const auto tail = Groups(address.substr(gap + 2));
+    while (groups.size() + tail.size() < kGroups) groups.emplace_back("0");
+    groups.insert(groups.end(), tail.begin(), tail.end());
+  }
+  std::string network;
+  for (size_t i = 0; i < std::min(groups.size(), kNetworkGroups); ++i) {
+    network.append(groups[i]).push_back(':');
+  }
+  return network;
+}
 
 // A bucket is kept as one number (the generic cell rate algorithm): the time at
 // which it will be full again.  Each request moves that time by one interval.

@@ -57,6 +57,17 @@ TEST(RateLimiterTest, UsersAndClassesAreCountedApart) {
   EXPECT_TRUE(limiter.Take(RateLimit::kMessage, "1.2.3.4").allowed);
 }
 
+TEST(RateLimiterTest, AnIpv6NetworkIsOne) {
+  EXPECT_EQ(LimitedAddress("192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(LimitedAddress("::ffff:192.0.2.1"), "::ffff:192.0.2.1");
+  EXPECT_EQ(LimitedAddress("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2:");
+  EXPECT_EQ(LimitedAddress("2001:db8:1:2::9"), "2001:db8:1:2:");
+  EXPECT_EQ(LimitedAddress("2001:db8::1"), "2001:db8:0:0:");
+  EXPECT_EQ(LimitedAddress("2001:db8::2:0:0:0:1"), "2001:db8:0:2:");
+  EXPECT_EQ(LimitedAddress("::1"), "0:0:0:0:");
+  EXPECT_EQ(LimitedAddress(""), "");
+}
+
 TEST(RateLimiterTest, NoRateIsNoLimit) {
   SimTime time;
   RateLimiter limiter(TwoASecondThreeAtOnce(), time);

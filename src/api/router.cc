@@ -301,7 +301,7 @@ bool Router::WithinLimits(Exchange& exchange, Reply* refusal) {
   if (session && session->is_admin) return true;
   const RateLimiter::Verdict verdict = limiter_.Take(
       exchange.route_->rate_limit,
-      session ? std::string_view(session->user_id) : exchange.address_);
+      session ? session->user_id : LimitedAddress(exchange.address_));
   if (verdict.limited) exchange.limits_ = verdict;
   if (verdict.allowed) return true;
   *refusal = LimitReply(verdict.retry_after);

@@ -89,7 +89,8 @@ struct HomeserverDeps {
 // The tables of all floors, for opening a store.
 const Schema& MatrixSchema();
 
-// Thread-safe.
+// Thread-safe.  Its executors must run nothing of it any more when it is
+// destroyed: call Shutdown(), then shut them down, then destroy it.
 class Homeserver : public HttpHandler {
  public:
   // kFailedPrecondition when the store belongs to another server name, or an
