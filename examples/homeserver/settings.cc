@@ -166,6 +166,8 @@ constexpr Section kSections[] = {
      "nobody is logged in: so many a second, and so many at once (the burst). "
      "A rate of 0 is no limit."},
     {"sync", "Clients waiting for events."},
+    {"presence", "Who is online."},
+    {"delayed_events", "Events that users have the server send later (MSC4140)."},
     {"limits",
      "What one client, or all of them together, may use up. Requests beyond "
      "are refused with the status that is named."},
@@ -315,6 +317,22 @@ constexpr Setting kSettings[] = {
     {"sync", "max_timeout_seconds", kSeconds, "120",
      "The longest that a /sync may wait, whatever the client asks.",
      Set<&Config::homeserver, &Options::max_sync_timeout>, 0, 3600},
+
+    {"presence", "enabled", kBool, "true",
+     "Whether users see of each other who is online. Costs a write and a wake-up "
+     "of contacts whenever someone comes or goes.",
+     Set<&Config::homeserver, &Options::presence>},
+
+    {"delayed_events", "max_delay_seconds", kSeconds, "604800",
+     "How long ahead an event may be scheduled.",
+     Set<&Config::homeserver, &Options::delayed_events,
+         &Options::DelayedEvents::max_delay>,
+     1, 31536000},
+    {"delayed_events", "max_scheduled", kInteger, "100",
+     "How many may wait for one user; 0 refuses all.",
+     Set<&Config::homeserver, &Options::delayed_events,
+         &Options::DelayedEvents::max_scheduled>,
+     0, 100000},
 
     {"limits", "max_json_body_bytes", kInteger, "1048576",
      "The largest body of a request with JSON: 413.",

@@ -7,6 +7,7 @@
 #include "api/params.h"
 #include "api/routes.h"
 #include "matrixcore/api/services.h"
+#include "matrixcore/service/presence.h"
 
 namespace matrixcore::api {
 namespace {
@@ -17,6 +18,7 @@ constexpr int64_t kMaxTypingMs = 86'400'000;
 
 Result<Reply> SetTyping(Call& call) {
   MC_RETURN_IF_ERROR(RequirePathUser(call, 1));
+  call.services.presence.Active(*call.session);
   MC_ASSIGN_OR_RETURN(const bool typing, RequiredBool(call.root(), "typing"));
   MC_ASSIGN_OR_RETURN(const int64_t timeout,
                       OptionalInt(call.root(), "timeout", kDefaultTypingMs));
@@ -38,6 +40,7 @@ Result<Reply> PostReceipt(Call& call) {
   }
   MC_RETURN_IF_ERROR(
       call.services.ephemeral.SetReceipt(*call.session, request));
+  call.services.presence.Active(*call.session);
   return EmptyReply();
 }
 
@@ -50,6 +53,7 @@ Result<Reply> SetReadMarker(Call& call) {
                       OptionalString(call.root(), "m.read.private"));
   MC_RETURN_IF_ERROR(call.services.ephemeral.SetReadMarkers(
       *call.session, call.path[0], markers));
+  call.services.presence.Active(*call.session);
   return EmptyReply();
 }
 

@@ -16,6 +16,7 @@
 #include "matrixcore/service/account_data.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/accounts.h"
+#include "matrixcore/service/delayed_events.h"
 #include "matrixcore/service/devices.h"
 #include "matrixcore/service/ephemeral.h"
 #include "matrixcore/service/ephemeral_tables.h"
@@ -26,6 +27,7 @@
 #include "matrixcore/service/messages.h"
 #include "matrixcore/service/notifications.h"
 #include "matrixcore/service/notifier.h"
+#include "matrixcore/service/presence.h"
 #include "matrixcore/service/profiles.h"
 #include "matrixcore/service/push_rules.h"
 #include "matrixcore/service/registration.h"
@@ -190,7 +192,9 @@ struct Homeserver::Rep {
   SearchService search;
   LegacySyncService legacy_sync;
   EphemeralService ephemeral;
+  PresenceService presence;
   SyncService sync;
+  DelayedEventService delayed_events;
   NotificationService notifications;
   ThreadSubscriptionService thread_subscriptions;
 
@@ -294,6 +298,14 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                  .joined = joined_users,
                  .writer = room_writer,
                  .notifier = notifier}),
+      presence({.enabled = options.presence},
+               {.store = d.store,
+                .clock = d.clock,
+                .timers = d.timers,
+                .executor = d.background,
+                .caches = room_caches,
+                .notifier = notifier,
+                .log = d.log}),
       sync({.max_timeout = options.max_sync_timeout},
            {.store = d.store,
             .clock = d.clock,
@@ -306,7 +318,20 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                   return filters.Get(user_id, filter_id);
                 },
             .log = d.log,
-            .metrics = d.metrics}),
+            .metrics = d.metrics,
+            .presence = &presence}),
+      delayed_events(
+          {.max_delay_ms = std::chrono::duration_cast<milliseconds>(
+                               options.delayed_events.max_delay)
+                               .count(),
+           .max_scheduled = options.delayed_events.max_scheduled},
+          {.store = d.store,
+           .clock = d.clock,
+           .timers = d.timers,
+           .random = d.random,
+           .executor = d.background,
+           .messages = messages,
+           .log = d.log}),
       notifications(
           {.store = d.store, .caches = room_caches, .clock = d.clock}),
       thread_subscriptions({.store = d.store,
@@ -336,10 +361,13 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                .legacy_sync = legacy_sync,
                .ephemeral = ephemeral,
                .sync = sync,
+               .presence = presence,
+               .delayed_events = delayed_events,
                .notifications = notifications,
                .thread_subscriptions = thread_subscriptions},
       router(services, api::AllRoutes()) {
   search_follower.Wake();  // For what was committed before a crash.
+  delayed_events.Start();
   accounts.OnDeactivated([this](const std::string& user_id, bool) {
     return LeaveAllRooms(deps.store, room_caches, rooms, user_id);
   });

@@ -2,10 +2,12 @@
 #include <array>
 #include <utility>
 
+#include "api/delayed_events.h"
 #include "api/params.h"
 #include "api/routes.h"
 #include "matrixcore/api/services.h"
 #include "matrixcore/service/messages.h"
+#include "matrixcore/service/presence.h"
 
 namespace matrixcore::api {
 namespace {
@@ -18,6 +20,10 @@ MessageService::Done AnswerWithEventId(ReplySender send) {
 }
 
 void SendMessage(std::unique_ptr<Call> call, ReplySender send) {
+  call->services.presence.Active(*call->session);
+  if (WantsDelay(*call)) {
+    return send(ScheduleInstead(*call, std::nullopt, call->path[2]));
+  }
   MessageService::Message message;
   message.room_id = call->path[0];
   message.type = call->path[1];
@@ -29,6 +35,11 @@ void SendMessage(std::unique_ptr<Call> call, ReplySender send) {
 
 // With and without a state key in the path.
 void SetState(std::unique_ptr<Call> call, ReplySender send) {
+  call->services.presence.Active(*call->session);
+  if (WantsDelay(*call)) {
+    return send(ScheduleInstead(
+        *call, call->path.size() > 2 ? call->path[2] : std::string(), ""));
+  }
   MessageService::State state;
   state.room_id = call->path[0];
   state.type = call->path[1];
@@ -39,6 +50,7 @@ void SetState(std::unique_ptr<Call> call, ReplySender send) {
 }
 
 void Redact(std::unique_ptr<Call> call, ReplySender send) {
+  call->services.presence.Active(*call->session);
   MessageService::Redaction redaction;
   redaction.room_id = call->path[0];
   redaction.event_id = call->path[1];

@@ -5,6 +5,7 @@
 #include "api/routes.h"
 #include "matrixcore/api/services.h"
 #include "matrixcore/id/identifiers.h"
+#include "matrixcore/service/presence.h"
 #include "matrixcore/service/profiles.h"
 
 namespace matrixcore::api {
@@ -32,8 +33,13 @@ Status CheckMayChange(const Call& call) {
   return OkStatus();
 }
 
-ProfileService::Done Answer(ReplySender send) {
-  return [send = std::move(send)](Status status) mutable {
+// The names are also part of what others see of a user's presence.
+ProfileService::Done Answer(const Call& call, ReplySender send) {
+  const bool name =
+      call.path[1] == "displayname" || call.path[1] == "avatar_url";
+  return [send = std::move(send), name, user = call.user_id(),
+          &presence = call.services.presence](Status status) mutable {
+    if (name && status.ok()) presence.NameChanged(user);
     send(status.ok() ? Result<Reply>(EmptyReply())
                      : Result<Reply>(std::move(status)));
   };
@@ -46,7 +52,7 @@ void SetProfileField(std::unique_ptr<Call> call, ReplySender send) {
   const json::Value value = call->root()[call->path[1]];
   if (value.IsMissing()) return send(MissingParam(call->path[1]));
   call->services.profiles.Set(call->user_id(), call->path[1], value,
-                              Answer(std::move(send)));
+                              Answer(*call, std::move(send)));
 }
 
 void DeleteProfileField(std::unique_ptr<Call> call, ReplySender send) {
@@ -54,7 +60,7 @@ void DeleteProfileField(std::unique_ptr<Call> call, ReplySender send) {
     return send(std::move(status));
   }
   call->services.profiles.Delete(call->user_id(), call->path[1],
-                                 Answer(std::move(send)));
+                                 Answer(*call, std::move(send)));
 }
 
 constexpr std::string_view kField =

@@ -11,7 +11,8 @@ std::vector<std::span<const Route>> AllRoutes() {
       KeyRoutes(),         RoomRoutes(),    MembershipRoutes(),
       MessageRoutes(),     HistoryRoutes(), RelationRoutes(),
       SearchRoutes(),      LegacySyncRoutes(), EphemeralRoutes(),
-      SyncRoutes(),        NotificationRoutes(), ThreadSubscriptionRoutes(),
+      SyncRoutes(),        PresenceRoutes(),
+      DelayedEventRoutes(), NotificationRoutes(), ThreadSubscriptionRoutes(),
   };
 }
 

@@ -30,6 +30,8 @@ std::span<const Route> LegacySyncRoutes();  // legacy_sync.cc
 
 std::span<const Route> SyncRoutes();                // sync.cc
 std::span<const Route> EphemeralRoutes();           // ephemeral.cc
+std::span<const Route> PresenceRoutes();            // presence.cc
+std::span<const Route> DelayedEventRoutes();        // delayed_events.cc
 std::span<const Route> NotificationRoutes();        // notifications.cc
 std::span<const Route> ThreadSubscriptionRoutes();  // thread_subscriptions.cc
 

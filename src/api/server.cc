@@ -8,6 +8,7 @@
 #include "api/well_known.h"
 #include "matrixcore/api/services.h"
 #include "matrixcore/roomversion/room_version.h"
+#include "matrixcore/service/delayed_events.h"
 
 namespace matrixcore::api {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 // Features that clients may use although no claimed version has them yet.
 constexpr std::string_view kUnstableFeatures[] = {
     "org.matrix.msc3391",       // Deleting account data.
+    "org.matrix.msc4140",       // Delayed events.
     "org.matrix.msc4306",       // Thread subscriptions ...
     "org.matrix.msc4308",       // ... and their changes.
     "uk.tcpip.msc4133",         // Extended profile fields,
@@ -51,6 +53,15 @@ Result<Reply> GetWellKnown(Call& call) {
   return JsonReply(std::move(body));
 }
 
+// MSC4140
+void WriteDelayedEventLimits(json::Writer& w,
+                             const DelayedEventService::Options& options) {
+  w.Key("org.matrix.msc4140.delayed_events").BeginObject();
+  w.Field("max_delay_ms", options.max_delay_ms);
+  w.Field("max_scheduled", static_cast<int64_t>(options.max_scheduled));
+  w.EndObject();
+}
+
 Result<Reply> GetCapabilities(Call& call) {
   return ObjectReply([&](json::Writer& w) {
     w.Key("capabilities").BeginObject();
@@ -63,6 +74,7 @@ Result<Reply> GetCapabilities(Call& call) {
                                         {"m.set_displayname", true}}) {
       w.Key(name).BeginObject().Field("enabled", enabled).EndObject();
     }
+    WriteDelayedEventLimits(w, call.services.delayed_events.options());
     w.Key("m.room_versions").BeginObject();
     w.Field("default", call.services.options.default_room_version);
     w.Key("available").BeginObject();

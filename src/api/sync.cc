@@ -7,6 +7,7 @@
 #include "api/params.h"
 #include "api/routes.h"
 #include "matrixcore/api/services.h"
+#include "matrixcore/service/presence.h"
 
 namespace matrixcore::api {
 namespace {
@@ -26,24 +27,34 @@ Result<SyncRequest> ParseSyncRequest(const Call& call) {
   // The service has a maximum far below a day, which cannot overflow.
   constexpr int64_t kDayMs = 86'400'000;
   request.timeout = milliseconds(std::min(timeout.value_or(0), kDayMs));
-  MC_ASSIGN_OR_RETURN(
-      [[maybe_unused]] const auto presence,
-      QueryEnum(call, "set_presence", {"offline", "online", "unavailable"}));
   return request;
+}
+
+Result<PresenceState> ParseSetPresence(const Call& call) {
+  MC_ASSIGN_OR_RETURN(
+      const auto name,
+      QueryEnum(call, "set_presence", {"offline", "online", "unavailable"}));
+  return name ? *ParsePresence(*name) : PresenceState::kOnline;
 }
 
 void Sync(std::unique_ptr<Call> call, ReplySender send) {
   Result<SyncRequest> request = ParseSyncRequest(*call);
   if (!request.ok()) return send(std::move(request).status());
+  const Result<PresenceState> set_presence = ParseSetPresence(*call);
+  if (!set_presence.ok()) return send(set_presence.status());
+  std::shared_ptr<void> present =
+      call->services.presence.Syncing(*call->session, *set_presence);
   SyncService& sync = call->services.sync;
   const std::shared_ptr<HttpPeer> peer = call->request.peer;
   call.reset();  // A request that waits keeps nothing that it does not need.
-  const std::shared_ptr<SyncService::Ticket> ticket = sync.Sync(
-      std::move(*request),
-      [send = std::move(send), peer](Result<std::string> body) mutable {
-        if (!body.ok()) return send(std::move(body).status());
-        send(JsonReply(std::move(*body)));
-      });
+  const std::shared_ptr<SyncService::Ticket> ticket =
+      sync.Sync(std::move(*request),
+                [send = std::move(send), peer, present = std::move(present)](
+                    Result<std::string> body) mutable {
+                  present.reset();
+                  if (!body.ok()) return send(std::move(body).status());
+                  send(JsonReply(std::move(*body)));
+                });
   if (peer == nullptr || ticket == nullptr) return;
   peer->OnGone([weak = std::weak_ptr(ticket)] {
     if (const auto waiting = weak.lock()) waiting->Cancel();

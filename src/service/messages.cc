@@ -157,6 +157,9 @@ void MessageService::SetState(const Session& session, State state, Done done) {
   draft.content = std::move(state.content);
   draft.origin_server_ts = state.ts;
   auto wanted = std::make_shared<const json::Document>(std::move(*content));
+  if (!state.delay_id.empty()) {
+    request.txn = TransactionKey{session.device_id, "delayed", state.delay_id};
+  }
   request.prepare = [draft = std::move(draft), wanted](
                         const RoomView& view) -> Result<RoomChange> {
     RoomChange change;

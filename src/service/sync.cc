@@ -44,6 +44,7 @@ struct SyncService::Rep : std::enable_shared_from_this<Rep> {
                .caches = deps.caches,
                .activity = deps.activity,
                .ephemeral = deps.ephemeral,
+               .presence = deps.presence,
                .rooms = UserRooms(o.room_list_bytes),
                .lazy = LazyMembers(o.max_lazy_members)},
         filters(o.max_filters * kFilterBytes),

@@ -1,3 +1,4 @@
+#include "service/invite_permission.h"
 #include "service/sync_builder.h"
 
 #include <absl/container/flat_hash_set.h>
@@ -86,6 +87,7 @@ Result<SyncAnswer> SyncBuilder::Build() {
     writer_.WriteAccountData(global);
   }
   MC_RETURN_IF_ERROR(WriteRooms());
+  MC_RETURN_IF_ERROR(WritePresence());
   MC_RETURN_IF_ERROR(WriteKeys());
   out_.EndObject();
   return std::move(answer_);
@@ -242,6 +244,12 @@ Status SyncBuilder::WriteStripped(std::string_view section,
                                   std::string_view key,
                                   const std::vector<UserRoom>& rows) {
   if (rows.empty()) return OkStatus();
+  if (section == "invite") {
+    // Spec: "Invite permission": nothing of invites that came all the same.
+    MC_ASSIGN_OR_RETURN(const bool blocked,
+                        BlocksInvites(reader_.snapshot(), user_id_));
+    if (blocked) return OkStatus();
+  }
   MC_ASSIGN_OR_RETURN(const auto heads, Heads(rows));
   bool open = false;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -283,6 +291,7 @@ Result<std::optional<RoomBlock>> SyncBuilder::MakeJoined(const UserRoom& row,
     if (newly || past.away_since) request.visible_after = row.pos - 1;
   }
   block.forced = newly || query_.full_state;
+  if (newly && !initial()) new_rooms_.push_back(row.room);
   MC_ASSIGN_OR_RETURN(block.timeline,
                       ReadTimeline(reader_, block.head, request));
 
@@ -450,6 +459,11 @@ Status SyncBuilder::AddSummary(RoomBlock& block, StateSnap known, bool newly) {
         const std::vector<StoredEvent> names,
         reader_.StateDifference(room, known, room.state, NamesRoom));
     wanted = wanted || !changes.empty() || !names.empty();
+    for (const MemberChange& change : changes) {
+      if (change.after == Membership::kJoin) {
+        new_neighbours_.insert(change.user_id);
+      }
+    }
     MC_RETURN_IF_ERROR(
         AddAcquaintances(room, known, room.state, changes, false));
   } else if (newly) {
@@ -531,6 +545,55 @@ Status SyncBuilder::AddUnread(RoomBlock& block) {
   MC_ASSIGN_OR_RETURN(block.unread, reader.Read(block.head));
   block.unread_news = block.unread->changed > since();
   return OkStatus();
+}
+
+// --- Presence ---
+
+Result<bool> SyncBuilder::IsNewContact(const std::string& user_id) {
+  if (new_neighbours_.contains(user_id)) return true;
+  for (const RoomNid room : new_rooms_) {
+    MC_ASSIGN_OR_RETURN(const std::optional<MembershipRow> row,
+                        reader_.MembershipOf(user_id, room));
+    if (row && row->membership == Membership::kJoin) return true;
+  }
+  return false;
+}
+
+// Spec: "Presence".
+Status SyncBuilder::WritePresence() {
+  const EventFilter& filter = filter_.presence;
+  if (shared_.presence == nullptr || !filter.AllowsType("m.presence")) {
+    return OkStatus();
+  }
+  Snapshot& snapshot = reader_.snapshot();
+  MC_ASSIGN_OR_RETURN(const std::vector<Presence> changed,
+                      shared_.presence->Since(snapshot, since()));
+  std::vector<Presence> told;
+  std::set<std::string_view> names;
+  for (const Presence& presence : changed) {
+    MC_ASSIGN_OR_RETURN(const bool shares, SharesRoom(presence.user_id));
+    if (!shares) continue;
+    told.push_back(presence);
+    names.insert(presence.user_id);
+  }
+  if (!new_rooms_.empty() || !new_neighbours_.empty()) {
+    MC_ASSIGN_OR_RETURN(const std::vector<Presence> present,
+                        shared_.presence->Since(snapshot, 0));
+    for (const Presence& presence : present) {
+      if (names.contains(presence.user_id)) continue;
+      MC_ASSIGN_OR_RETURN(const bool met, IsNewContact(presence.user_id));
+      if (met) told.push_back(presence);
+    }
+  }
+  std::erase_if(told, [&](const Presence& presence) {
+    return !filter.AllowsSender(presence.user_id) ||
+           IsIgnored(ignored_, presence.user_id);
+  });
+  if (filter.limit && told.size() > *filter.limit) told.resize(*filter.limit);
+  if (told.empty()) return OkStatus();
+  answer_.empty = false;
+  out_.Key("presence");
+  return writer_.WritePresence(snapshot, told);
 }
 
 // --- Keys and device lists ---

@@ -31,6 +31,7 @@ struct SyncShared {
   RoomCaches& caches;
   const RoomActivity& activity;
   const EphemeralService& ephemeral;
+  const PresenceService* presence;  // May be null.
   UserRooms rooms;
   LazyMembers lazy;
 };
@@ -89,6 +90,9 @@ class SyncBuilder {
   Status WriteStripped(std::string_view section, std::string_view key,
                        const std::vector<UserRoom>& rows);
   void OpenSection(std::string_view section, bool* open);
+  Status WritePresence();
+  // Of users whom the answer makes the user meet.
+  Result<bool> IsNewContact(const std::string& user_id);
   Status WriteKeys();
 
   Result<std::optional<RoomBlock>> MakeJoined(const UserRoom& row,
@@ -128,6 +132,8 @@ class SyncBuilder {
   std::vector<AccountDatum> account_data_;  // By room; global ones first.
   Candidates candidates_;
   Acquaintances acquaintances_;
+  std::vector<RoomNid> new_rooms_;       // Joined since the token.
+  std::set<std::string> new_neighbours_;  // Joined one of the user's rooms.
   bool rooms_open_ = false;
 };
 

@@ -117,10 +117,12 @@ TEST_F(SyncWaitTest, SeesTypingThatBeganBeforeItCame) {
 }
 
 TEST_F(SyncWaitTest, WaitsOnThroughWhatTheFilterHides) {
+  world_.Join(room_, kBob);
+  since_ = world_.Sync(kAlice).next();
   Wait(seconds(10), R"({"room":{"timeline":{"types":["org.example"]},)"
                     R"("state":{"types":["org.example"]}}})");
   // Nobody is notified of it, so that no count changes.
-  world_.Send(room_, kAlice, "org.hidden", std::nullopt, "{}");
+  world_.Send(room_, kBob, "org.hidden", std::nullopt, "{}");
   world_.wakes.RunAll();
   EXPECT_EQ(answers_, 0);
   EXPECT_EQ(world_.notifier.parked(), 1u);

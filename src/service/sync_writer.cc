@@ -1,6 +1,7 @@
 #include "service/sync_writer.h"
 
 #include "matrixcore/json/value.h"
+#include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/tokens.h"
 
 namespace matrixcore {
@@ -66,6 +67,36 @@ Status SyncWriter::WriteStripped(std::string_view key, const RoomHead& room,
   out_.BeginObject().Key(key).BeginObject().Key("events");
   MC_RETURN_IF_ERROR(events_.WriteStrippedState(out_, room, snap));
   out_.EndObject().EndObject();
+  return OkStatus();
+}
+
+Status SyncWriter::WritePresence(Snapshot& snapshot,
+                                 std::span<const Presence> users) {
+  constexpr const char* kNames[] = {"displayname", "avatar_url"};
+  std::vector<Row> keys;
+  for (const Presence& user : users) {
+    for (const char* name : kNames) {
+      keys.push_back({Cell(user.user_id), Cell(std::string(name))});
+    }
+  }
+  MC_ASSIGN_OR_RETURN(const auto names,
+                      snapshot.GetMany(tables::kProfiles, keys));
+  out_.BeginObject().Key("events").BeginArray();
+  for (size_t i = 0; i < users.size(); ++i) {
+    out_.BeginObject();
+    out_.Key("content").BeginObject();
+    for (size_t name = 0; name < std::size(kNames); ++name) {
+      const auto& row = names[i * std::size(kNames) + name];
+      if (!row) continue;
+      out_.RawField(kNames[name], CellText((*row)[tables::Profiles::kJson]));
+    }
+    PresenceService::WriteMembers(out_, users[i], now_);
+    out_.EndObject();
+    out_.Field("sender", users[i].user_id);
+    out_.Field("type", "m.presence");
+    out_.EndObject();
+  }
+  out_.EndArray().EndObject();
   return OkStatus();
 }
 

@@ -9,6 +9,7 @@
 #include "matrixcore/base/time.h"
 #include "matrixcore/json/writer.h"
 #include "matrixcore/service/client_events.h"
+#include "matrixcore/service/presence.h"
 #include "service/event_fields.h"
 #include "service/sync_block.h"
 
@@ -26,7 +27,10 @@ class SyncWriter {
   // Everything outlives the writer.
   SyncWriter(json::Writer& out, RoomReader& reader, const Session& session,
              Timestamp now, const Options& options)
-      : out_(out), events_(reader, session, now), options_(options) {}
+      : now_(now),
+        out_(out),
+        events_(reader, session, now),
+        options_(options) {}
 
   // The value of a room in the "join" section ...
   Status WriteJoined(const RoomBlock& block);
@@ -35,6 +39,8 @@ class SyncWriter {
   // In "invite" (`key` is invite_state) or "knock" (knock_state).
   Status WriteStripped(std::string_view key, const RoomHead& room,
                        StateSnap snap);
+  // {"events": [...]} of m.presence, with the names of the users.
+  Status WritePresence(Snapshot& snapshot, std::span<const Presence> users);
   // {"events": [...]} of account data.
   void WriteAccountData(std::span<const AccountDatum> data);
 
@@ -48,6 +54,7 @@ class SyncWriter {
   void WriteEphemeral(const RoomBlock& block);
   void WriteUnread(const Unread& unread);
 
+  const Timestamp now_;
   json::Writer& out_;
   ClientEvents events_;
   const Options options_;

@@ -56,6 +56,13 @@ struct HomeserverOptions {
     RateLimitRule other{50, 200};
   } rate_limits;
 
+  // Whether users see who is online.
+  bool presence = true;
+  struct DelayedEvents {
+    Duration max_delay = std::chrono::hours(7 * 24);
+    size_t max_scheduled = 100;  // Of a user; 0: nobody may.
+  } delayed_events;
+
   PasswordCost password_cost;
   int64_t access_token_lifetime_ms = 300'000;  // For clients that refresh.
   Duration max_sync_timeout = seconds(120);

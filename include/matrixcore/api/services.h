@@ -25,6 +25,8 @@ class SearchService;       // service/search.h
 class LegacySyncService;   // service/legacy_sync.h
 class EphemeralService;    // service/ephemeral.h
 class SyncService;         // service/sync.h
+class PresenceService;     // service/presence.h
+class DelayedEventService; // service/delayed_events.h
 class NotificationService; // service/notifications.h
 class ThreadSubscriptionService;  // service/thread_subscriptions.h
 
@@ -54,6 +56,8 @@ struct Services {
   LegacySyncService& legacy_sync;
   EphemeralService& ephemeral;
   SyncService& sync;
+  PresenceService& presence;
+  DelayedEventService& delayed_events;
   NotificationService& notifications;
   ThreadSubscriptionService& thread_subscriptions;
 };

@@ -50,6 +50,7 @@ class MessageService {
     std::string type;
     std::string state_key;
     std::string content;
+    std::string delay_id = {};  // Of a delayed event; "" for others.
     std::optional<Timestamp> ts;
   };
   void SetState(const Session& session, State state, Done done);

@@ -23,6 +23,7 @@
 #include "matrixcore/service/accounts.h"
 #include "matrixcore/service/ephemeral.h"
 #include "matrixcore/service/notifier.h"
+#include "matrixcore/service/presence.h"
 #include "matrixcore/service/tokens.h"
 #include "matrixcore/store/store.h"
 
@@ -70,6 +71,7 @@ class SyncService {
     FilterLookup filters;
     Logger& log;
     Metrics& metrics;
+    const PresenceService* presence = nullptr;  // Null: nobody's is told.
   };
   SyncService(const Options& options, Deps deps);
   // Returns when no answer is being made any more.  Those who are still parked
