@@ -265,6 +265,7 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
       profiles({.store = d.store,
                 .caches = room_caches,
                 .writer = room_writer,
+                .background = d.background,
                 .log = d.log}),
       account_data(d.store, notifier, &push_profiles),
       filters(d.store),

@@ -1,9 +1,11 @@
 #include "matrixcore/service/profiles.h"
 
-#include <atomic>
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <utility>
 
+#include "matrixcore/base/mutex.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/json/object.h"
 #include "matrixcore/json/value.h"
@@ -146,7 +148,7 @@ void ProfileService::Set(const std::string& user_id, std::string_view key,
   if (IsName(key) && value.StringOr("").empty()) raw.reset();
   status = Write(user_id, key, raw);
   if (!status.ok() || !IsName(key)) return done(std::move(status));
-  Propagate(user_id, std::string(key), std::move(raw), std::move(done));
+  Propagate(user_id, std::string(key), std::move(done));
 }
 
 void ProfileService::Delete(const std::string& user_id, std::string_view key,
@@ -154,66 +156,141 @@ void ProfileService::Delete(const std::string& user_id, std::string_view key,
   Status status = CheckKey(key);
   if (status.ok()) status = Write(user_id, key, std::nullopt);
   if (!status.ok() || !IsName(key)) return done(std::move(status));
-  Propagate(user_id, std::string(key), std::nullopt, std::move(done));
+  Propagate(user_id, std::string(key), std::move(done));
 }
+
+// A name on its way into the rooms of a user.
+struct ProfileService::Propagation {
+  ProfileService& service;
+  const std::string user_id;
+  const std::string key;
+  std::vector<std::string> rooms;
+
+  Mutex mutex;
+  size_t next MC_GUARDED_BY(mutex) = 0;  // The next room to send to.
+  size_t finished MC_GUARDED_BY(mutex) = 0;
+  Done done MC_GUARDED_BY(mutex);  // Gone once called.
+};
+
+namespace {
+
+// Rooms that one change writes to at once.
+constexpr size_t kRoomsAtOnce = 16;
+
+Result<std::vector<std::string>> JoinedRooms(RoomReader& reader,
+                                             const std::string& user_id) {
+  MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> rows,
+                      reader.RoomsOf(user_id));
+  std::vector<RoomNid> joined;
+  for (const MembershipRow& row : rows) {
+    if (row.membership == Membership::kJoin) joined.push_back(row.room);
+  }
+  MC_ASSIGN_OR_RETURN(const std::vector<std::optional<RoomHead>> heads,
+                      reader.Heads(joined));
+  std::vector<std::string> rooms;
+  for (const std::optional<RoomHead>& head : heads) {
+    if (head) rooms.push_back(head->room_id);
+  }
+  return rooms;
+}
+
+// Writes the user's member event anew, if it does not say so already.
+std::function<Result<RoomChange>(const RoomView&)> NameChange(
+    std::string user_id, std::string key, std::optional<std::string> value) {
+  return
+      [user_id = std::move(user_id), key = std::move(key),
+       value = std::move(value)](const RoomView& room) -> Result<RoomChange> {
+        RoomChange change;
+        const Event* member = room.Find(kTypeMember, user_id);
+        if (member == nullptr || MembershipOf(*member) != Membership::kJoin) {
+          return change;
+        }
+        std::string content = MemberContent(*member, key, value);
+        if (content == member->content_json()) return change;
+        change.drafts.push_back({.type = std::string(kTypeMember),
+                                 .sender = user_id,
+                                 .state_key = user_id,
+                                 .content = std::move(content)});
+        return change;
+      };
+}
+
+}  // namespace
 
 // Sends a member event to every room that the user is joined to.  A room that
 // refuses it keeps the old name; that is no failure of the request.
 void ProfileService::Propagate(const std::string& user_id, std::string key,
-                               std::optional<std::string> value, Done done) {
-  std::vector<std::string> rooms;
-  const Status read = [&]() -> Status {
+                               Done done) {
+  const auto read = [&]() -> Result<std::vector<std::string>> {
     MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                         deps_.store.NewSnapshot());
     RoomReader reader(*snapshot, deps_.caches);
-    MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> rows,
-                        reader.RoomsOf(user_id));
-    std::vector<RoomNid> joined;
-    for (const MembershipRow& row : rows) {
-      if (row.membership == Membership::kJoin) joined.push_back(row.room);
-    }
-    MC_ASSIGN_OR_RETURN(const std::vector<std::optional<RoomHead>> heads,
-                        reader.Heads(joined));
-    for (const std::optional<RoomHead>& head : heads) {
-      if (head) rooms.push_back(head->room_id);
-    }
-    return OkStatus();
-  }();
-  if (!read.ok() || rooms.empty()) return done(read);
-
-  // Destroyed with the last answer.
-  struct Waiting {
-    ~Waiting() { done(OkStatus()); }
-    Done done;
+    return JoinedRooms(reader, user_id);
   };
-  auto waiting = std::make_shared<Waiting>();
-  waiting->done = std::move(done);
-  for (std::string& room_id : rooms) {
+  Result<std::vector<std::string>> rooms = read();
+  if (!rooms.ok() || rooms->empty()) return done(rooms.status());
+  std::shared_ptr<Propagation> work(new Propagation{*this,
+                                                    user_id,
+                                                    std::move(key),
+                                                    std::move(*rooms),
+                                                    {},
+                                                    0,
+                                                    0,
+                                                    std::move(done)});
+  SendMore(work);
+}
+
+// The next few rooms; comes back when they are done.
+void ProfileService::SendMore(const std::shared_ptr<Propagation>& work) {
+  const Deps& deps = work->service.deps_;
+  std::optional<std::string> value;
+  Result<std::string> known = work->service.GetField(work->user_id, work->key);
+  if (known.ok()) {
+    value = std::move(*known);
+  } else if (known.status().code() != StatusCode::kNotFound) {
+    Done failed;
+    {
+      MutexLock lock(work->mutex);
+      failed = std::exchange(work->done, nullptr);
+    }
+    if (failed) failed(std::move(known).status());
+    return;
+  }
+  size_t begin = 0;
+  size_t end = 0;
+  {
+    MutexLock lock(work->mutex);
+    begin = work->next;
+    end = std::min(begin + kRoomsAtOnce, work->rooms.size());
+    work->next = end;
+  }
+  for (size_t i = begin; i < end; ++i) {
     RoomRequest request;
-    request.room_id = std::move(room_id);
-    request.user_id = user_id;
-    request.prepare = [user_id, key,
-                       value](const RoomView& room) -> Result<RoomChange> {
-      RoomChange change;
-      const Event* member = room.Find(kTypeMember, user_id);
-      if (member == nullptr || MembershipOf(*member) != Membership::kJoin) {
-        return change;
+    request.room_id = work->rooms[i];
+    request.user_id = work->user_id;
+    request.prepare = NameChange(work->user_id, work->key, value);
+    request.done = [work, end](Result<RoomRequest::Answer> answer) {
+      const Deps& of = work->service.deps_;
+      if (!answer.ok()) {
+        of.log.Debug(
+            "profiles", "a room refused a member's new name",
+            {{"user", work->user_id}, {"error", answer.status().ToString()}});
       }
-      std::string content = MemberContent(*member, key, value);
-      if (content == member->content_json()) return change;
-      change.drafts.push_back({.type = std::string(kTypeMember),
-                               .sender = user_id,
-                               .state_key = user_id,
-                               .content = std::move(content)});
-      return change;
+      Done finished;
+      bool more = false;
+      {
+        MutexLock lock(work->mutex);
+        ++work->finished;
+        more = work->finished == end && end < work->rooms.size();
+        if (work->done && (work->finished == work->rooms.size() ||
+                           work->finished >= kMaxAwaitedRooms)) {
+          finished = std::exchange(work->done, nullptr);
+        }
+      }
+      if (finished) finished(OkStatus());
+      if (more) of.background.PostAdmitted([work] { SendMore(work); });
     };
-    request.done = [waiting, &log = deps_.log,
-                    user_id](Result<RoomRequest::Answer> answer) {
-      if (answer.ok()) return;
-      log.Debug("profiles", "a room refused a member's new name",
-                {{"user", user_id}, {"error", answer.status().ToString()}});
-    };
-    deps_.writer.Send(std::move(request));
+    deps.writer.Send(std::move(request));
   }
 }
 

@@ -2,12 +2,14 @@
 // API, "Profiles").
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "matrixcore/base/executor.h"
 #include "matrixcore/base/function.h"
 #include "matrixcore/base/log.h"
 #include "matrixcore/base/status.h"
@@ -26,11 +28,14 @@ class ProfileService {
   static constexpr size_t kMaxKeyBytes = 255;
   static constexpr size_t kMaxProfileBytes = 65536;  // Of the whole as JSON.
   static constexpr size_t kMaxNameBytes = 1024;      // displayname, avatar_url.
+  // Rooms that a change of a name waits for.
+  static constexpr size_t kMaxAwaitedRooms = 50;
 
   struct Deps {
     Store& store;
     RoomCaches& caches;
     RoomWriter& writer;
+    Executor& background;  // Brings names to rooms.
     Logger& log;
   };
   explicit ProfileService(const Deps& deps) : deps_(deps) {}
@@ -45,7 +50,9 @@ class ProfileService {
   using Done = UniqueFunction<void(Status)>;
   // Writes a field; `value` is any JSON value, for the two names a string (""
   // is as good as none).  A name also goes into every room that the user is
-  // joined to; `done` is called when it is there.  Errors, all
+  // joined to, some at a time; `done` is called when it is there, or in
+  // kMaxAwaitedRooms of them.  A later change overtakes one under way: each room
+  // gets the name that the profile has by then.  Errors, all
   // kInvalidArgument: M_INVALID_PARAM or M_KEY_TOO_LARGE for the key,
   // M_INVALID_PARAM for a bad name, M_PROFILE_TOO_LARGE.
   void Set(const std::string& user_id, std::string_view key, json::Value value,
@@ -56,8 +63,9 @@ class ProfileService {
  private:
   Status Write(const std::string& user_id, std::string_view key,
                const std::optional<std::string>& value);
-  void Propagate(const std::string& user_id, std::string key,
-                 std::optional<std::string> value, Done done);
+  struct Propagation;
+  void Propagate(const std::string& user_id, std::string key, Done done);
+  static void SendMore(const std::shared_ptr<Propagation>& work);
 
   const Deps deps_;
 };
