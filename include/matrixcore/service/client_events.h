@@ -24,10 +24,6 @@ inline constexpr std::string_view kDelayedDevice =
     "\x01"
     "delayed";
 
-// Instead of a device, in the transaction of an event that the server sent later
-// on behalf of a user (MSC4140); its id is the delay id.
-inline constexpr std::string_view kDelayedDevice = "\x01" "delayed";
-
 struct ClientEventFormat {
   bool with_room_id = true;  // Sync leaves it out.
   // The specification's "federation" event_format: the PDU as it is stored,
