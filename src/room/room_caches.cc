@@ -11,6 +11,8 @@ static_assert(std::endian::native == std::endian::little,
 static_assert(sizeof(StateDeltaEntry) == 8);
 
 constexpr size_t kNameOverhead = 96;
+// Events of a tail: what a client that waits is usually behind.
+constexpr size_t kMaxTail = 16;
 
 }  // namespace
 
@@ -63,11 +65,13 @@ RoomCaches::RoomCaches(const Options& options)
 RoomCaches::~RoomCaches() = default;
 
 void RoomCaches::ForgetEvent(RoomNid room, EventIdx idx) {
+  rep_->tails.Erase(room);
   rep_->events.Erase({room, idx});
 }
 
 void RoomCaches::ForgetRoom(RoomNid room) {
   rep_->names.Erase(room);
+  rep_->tails.Erase(room);
   const auto of_room = [room](const Rep::Key& key) { return key.room == room; };
   rep_->states.EraseIf(of_room);
   rep_->events.EraseIf(of_room);
@@ -89,6 +93,44 @@ void RoomCaches::Rep::KeepEvent(RoomNid room, const StoredPtr& event,
                                 Position seen) {
   if (seen < last_redaction.load(std::memory_order_acquire)) return;
   events.Put({room, event->idx}, event, event->event->ByteSize() + 128);
+}
+
+void RoomCaches::Rep::ExtendTail(RoomNid room, std::vector<StoredPtr> added,
+                                 Position first, Position last_pos) {
+  if (added.empty()) return;
+  auto tail = std::make_shared<Tail>();
+  tail->complete_after = first - 1;
+  const std::optional<TailPtr> known = tails.Get(room);
+  // Another process may have written in between.
+  if (known && (*known)->events.back()->pos == last_pos) *tail = **known;
+  for (StoredPtr& event : added) tail->events.push_back(std::move(event));
+  if (tail->events.size() > kMaxTail) {
+    const auto end = tail->events.end() - static_cast<ptrdiff_t>(kMaxTail);
+    tail->complete_after = (*(end - 1))->pos;
+    tail->events.erase(tail->events.begin(), end);
+  }
+  size_t bytes = sizeof(Tail);
+  for (const StoredPtr& event : tail->events) {
+    bytes += event->event->ByteSize() + 128;
+  }
+  tails.Put(room, std::move(tail), bytes);
+}
+
+std::optional<std::vector<RoomCaches::Rep::StoredPtr>>
+RoomCaches::Rep::TailAfter(const RoomHead& room, Position after) {
+  const std::optional<TailPtr> tail = tails.Get(room.nid);
+  // The head tells whether the snapshot has events that the tail has not yet.
+  if (!tail || after < (*tail)->complete_after ||
+      (*tail)->events.back()->pos < room.last_pos) {
+    return std::nullopt;
+  }
+  std::vector<StoredPtr> found;
+  for (const StoredPtr& event : (*tail)->events) {
+    if (event->pos > after && event->pos <= room.last_pos) {
+      found.push_back(event);
+    }
+  }
+  return found;
 }
 
 std::shared_ptr<StateKeyNames> RoomCaches::Rep::Names(RoomNid room) {

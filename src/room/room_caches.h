@@ -25,7 +25,8 @@ class StateKeyNames {
   StateKeyNum Find(std::string_view type, std::string_view state_key) const;
   // Null when the number is not known here.  The pointer lives as long as this.
   const StateKey* Name(StateKeyNum num) const;
-  void Learn(StateKeyNum num, std::string_view type, std::string_view state_key);
+  void Learn(StateKeyNum num, std::string_view type,
+             std::string_view state_key);
   // True once every number up to `last` is known.
   bool KnowsAll(StateKeyNum last) const;
   // The numbers in [1, last] that are not known.
@@ -54,18 +55,37 @@ struct RoomCaches::Rep {
   };
   using StoredPtr = std::shared_ptr<const StoredEvent>;
 
+  // The newest events of a room: all of those after a position.
+  struct Tail {
+    Position complete_after = 0;
+    std::vector<StoredPtr> events;  // Ascending; not empty.
+  };
+  using TailPtr = std::shared_ptr<const Tail>;
+
   explicit Rep(const Options& options)
       : events(options.event_bytes),
         states(options.state_bytes),
-        names(options.state_bytes) {}
+        names(options.state_bytes),
+        tails(options.event_bytes / 4) {}
 
-  // Keeps an event that a snapshot at `seen` gave, unless a redaction after that
-  // snapshot may have changed it.
+  // Keeps an event that a snapshot at `seen` gave, unless a redaction after
+  // that snapshot may have changed it.
   void KeepEvent(RoomNid room, const StoredPtr& event, Position seen);
+
+  // Adds the events of a commit, whose first position is `first`, to a room's
+  // tail; `last_pos` is that of the room's last event before.  To be called in
+  // the order of commits, before anybody hears of this one.
+  void ExtendTail(RoomNid room, std::vector<StoredPtr> added, Position first,
+                  Position last_pos);
+  // What the room has after a position, as a snapshot with that head shows it;
+  // nothing if that is not known here.
+  std::optional<std::vector<StoredPtr>> TailAfter(const RoomHead& room,
+                                                  Position after);
 
   LruCache<Key, StoredPtr, KeyHash> events;
   LruCache<Key, StateMapPtr, KeyHash> states;
   LruCache<RoomNid, std::shared_ptr<StateKeyNames>> names;
+  LruCache<RoomNid, TailPtr> tails;
   // Snapshots older than this may still show an event that was redacted since.
   std::atomic<Position> last_redaction{0};
 

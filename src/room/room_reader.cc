@@ -127,6 +127,14 @@ Result<std::vector<StoredEvent>> RoomReader::StoredEvents(
 Result<std::vector<StoredEvent>> RoomReader::Timeline(const RoomHead& room,
                                                       const Range& range) {
   std::vector<StoredEvent> events;
+  if (const auto tail = caches_.rep_->TailAfter(room, range.after)) {
+    for (size_t i = 0; i < tail->size() && events.size() < range.limit; ++i) {
+      const StoredEvent& event =
+          *(*tail)[range.newest_first ? tail->size() - 1 - i : i];
+      if (event.pos <= range.until && event.flags == 0) events.push_back(event);
+    }
+    return events;
+  }
   ScanSpec scan{.table = &tables::kEvents,
                 .index = Events::kByPos,
                 .prefix = {Cell(room.nid)},

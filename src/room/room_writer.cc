@@ -105,7 +105,8 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
                    Result<CommitInfo> result);
   void OnConflict(const std::shared_ptr<InFlight>& flight);
   void FailFlight(InFlight& flight, const Status& status);
-  void Publish(InFlight& flight, const RoomHead& head, const CommitInfo& info);
+  void Publish(InFlight& flight, const RoomHead& head, Position last_pos,
+               const CommitInfo& info);
   void AnswerAll(InFlight& flight, const CommitInfo& info);
   void Continue(const ActorPtr& actor);
   void FailAll(const ActorPtr& actor, const Status& status);
@@ -312,8 +313,9 @@ void RoomWriter::Rep::OnCommitted(const std::shared_ptr<InFlight>& flight,
   if (!flight->events.empty()) {
     room.head.last_pos = result->first + flight->events.back().pos.index;
   }
+  const Position last_pos = room.committed.last_pos;
   room.committed = room.head;
-  Publish(*flight, room.head, *result);
+  Publish(*flight, room.head, last_pos, *result);
   AnswerAll(*flight, *result);
   Continue(actor);
 }
@@ -346,9 +348,10 @@ void RoomWriter::Rep::OnConflict(const std::shared_ptr<InFlight>& flight) {
   Continue(flight->actor);
 }
 
-// Tells the caches and the listener, before anybody is answered.
+// Tells the caches and the listener, before anybody is answered.  `last_pos` is
+// that of the room's last event before this commit.
 void RoomWriter::Rep::Publish(InFlight& flight, const RoomHead& head,
-                              const CommitInfo& info) {
+                              Position last_pos, const CommitInfo& info) {
   if (!flight.redacted.empty()) {
     std::atomic<Position>& last = deps.caches.rep_->last_redaction;
     Position seen = last.load();
@@ -361,10 +364,17 @@ void RoomWriter::Rep::Publish(InFlight& flight, const RoomHead& head,
   RoomCommit commit;
   commit.room = head.nid;
   commit.room_id = head.room_id;
+  std::vector<RoomCaches::Rep::StoredPtr> stored;
   for (RoomWork::NewEvent& added : flight.events) {
     added.stored.pos = info.first + added.pos.index;
     commit.events.push_back(
         {added.stored.event, added.stored.pos, added.stored.idx});
+    stored.push_back(std::make_shared<const StoredEvent>(added.stored));
+  }
+  // A redaction may have changed an event of the tail, or of this very commit.
+  if (flight.redacted.empty()) {
+    deps.caches.rep_->ExtendTail(head.nid, std::move(stored), info.first,
+                                 last_pos);
   }
   commit.position = info.last;
   for (const RoomWork::MemberChange& change : flight.members) {
@@ -507,7 +517,7 @@ void RoomWriter::Rep::Create(CreateRoomRequest request) {
         room->head.nid = result->first + nid.index;
         self->deps.joined.Load(room->head.nid, {});
         self->deps.activity.Pending(room->head.nid);
-        self->Publish(*flight, room->head, *result);
+        self->Publish(*flight, room->head, 0, *result);
         (*done)(MakeAnswer(flight->events, flight->outcomes[0], *result),
                 room->head.room_id);
         self->End();

@@ -201,6 +201,56 @@ TEST_F(RoomWriterTest, RedactionStripsTheEventAndItsState) {
             "{}");
 }
 
+// What is kept of a room's newest events in memory answers as the store does,
+// also for snapshots from before and when another process writes and redacts.
+TEST_F(RoomWriterTest, TheNewestEventsReadAsFromTheStore) {
+  const std::string room = server_->MakeRoom("12");
+  RoomServer other(*store_);
+  const std::unique_ptr<Random> random = NewSeededRandom(5);
+  std::vector<std::string> said;
+  for (int i = 0; i < 200; ++i) {
+    OpenReader before(*server_);
+    const RoomHead old_head = before.Head(room);
+    RoomServer& writer = random->Below(8) == 0 ? other : *server_;
+    if (random->Below(6) == 0 && !said.empty()) {
+      EventDraft draft =
+          MakeDraft(kTypeRedaction, "@alice:x", std::nullopt, "{}");
+      draft.redacts = said[said.size() - 1 - random->Below(
+                               std::min<uint64_t>(said.size(), 4))];
+      ASSERT_TRUE(writer.Send(room, draft).ok());
+    } else {
+      const auto sent = writer.Say(room, "@alice:x", fmt::format("{}", i));
+      ASSERT_TRUE(sent.ok());
+      said.push_back(sent->event_ids[0]);
+    }
+    RoomServer fresh(*store_);
+    OpenReader expected(fresh);
+    OpenReader now(*server_);
+    const RoomHead head = now.Head(room);
+    const auto ids = [](const Result<std::vector<StoredEvent>>& events) {
+      std::vector<std::string> list;
+      for (const StoredEvent& e : *events) {
+        list.push_back(fmt::format("{} {} {} {}", e.event->event_id(), e.pos,
+                                   e.redacted_by, e.after));
+      }
+      return list;
+    };
+    for (const bool newest_first : {false, true}) {
+      const RoomReader::Range range{
+          .after = head.last_pos - static_cast<Position>(random->Below(30)),
+          .until = head.last_pos - static_cast<Position>(random->Below(3)),
+          .newest_first = newest_first,
+          .limit = 1 + random->Below(12)};
+      ASSERT_EQ(ids(now->Timeline(head, range)),
+                ids(expected->Timeline(expected.Head(room), range)));
+    }
+    for (const StoredEvent& event :
+         before->Timeline(old_head, {.after = old_head.last_pos - 3}).value()) {
+      ASSERT_LE(event.pos, old_head.last_pos);
+    }
+  }
+}
+
 TEST_F(RoomWriterTest, TheListenerHearsEventsAndMembers) {
   const std::string room = server_->MakeRoom("11");
   ASSERT_TRUE(server_->SetMember(room, "@bob:x", "@bob:x", "join").ok());
