@@ -100,6 +100,29 @@ std::string SetAdmins(Config& config, const SettingValue& value) {
   return "";
 }
 
+// A contact is a user id or an e-mail address.
+template <const char* kRole>
+std::string SetContacts(Config& config, const SettingValue& value) {
+  auto& contacts = config.homeserver.support.contacts;
+  std::erase_if(contacts, [](const auto& c) { return c.role == kRole; });
+  for (const std::string& text : std::get<std::vector<std::string>>(value)) {
+    HomeserverOptions::Support::Contact contact;
+    contact.role = kRole;
+    if (IsUserId(text)) {
+      contact.matrix_id = text;
+    } else if (!text.empty() && text.front() != '@' &&
+               text.find('@') != std::string::npos) {
+      contact.email_address = text;
+    } else {
+      return "full user ids or e-mail addresses";
+    }
+    contacts.push_back(std::move(contact));
+  }
+  return "";
+}
+constexpr char kAdminRole[] = "m.role.admin";
+constexpr char kSecurityRole[] = "m.role.security";
+
 std::string SetLogLevel(Config& config, const SettingValue& value) {
   const auto level = ParseLogLevel(std::get<std::string>(value));
   if (!level) {
@@ -155,6 +178,7 @@ std::string SetListenerAddress(ListenerConfig& listener,
 
 constexpr Section kSections[] = {
     {"", "The server itself."},
+    {"support", "Whom users can turn to when something is wrong."},
     {"log", "What the server writes about its work."},
     {"registration", "Who may make an account."},
     {"passwords",
@@ -167,7 +191,8 @@ constexpr Section kSections[] = {
      "A rate of 0 is no limit."},
     {"sync", "Clients waiting for events."},
     {"presence", "Who is online."},
-    {"delayed_events", "Events that users have the server send later (MSC4140)."},
+    {"delayed_events",
+     "Events that users have the server send later (MSC4140)."},
     {"limits",
      "What one client, or all of them together, may use up. Requests beyond "
      "are refused with the status that is named."},
@@ -214,6 +239,20 @@ constexpr Setting kSettings[] = {
      "Full ids of users with administrators' rights, besides those registered "
      "as administrators.",
      SetAdmins},
+
+    {"", "policy_server_key", kString, "\"\"",
+     "The unpadded base64 ed25519 key of the policy server of this host name, "
+     "as told in /.well-known/matrix/policy_server. \"\" tells none.",
+     Set<&Config::homeserver, &Options::policy_server_key>},
+
+    {"support", "admins", kStrings, "[]",
+     "User ids and e-mail addresses to turn to, as told in "
+     "/.well-known/matrix/support.",
+     SetContacts<kAdminRole>},
+    {"support", "security", kStrings, "[]",
+     "The same for what is about security.", SetContacts<kSecurityRole>},
+    {"support", "page", kString, "\"\"", "The URL of a page that helps users.",
+     Set<&Config::homeserver, &Options::support, &Options::Support::page>},
 
     {"log", "level", kString, "\"info\"",
      "The least important records that are written: trace, debug, info, warn, "
@@ -305,6 +344,14 @@ constexpr Setting kSettings[] = {
      Set<&Config::homeserver, &Options::rate_limits, &Options::RateLimits::join,
          &RateLimitRule::burst>,
      1},
+    {"rate_limits", "report_per_second", kNumber, "0.1",
+     "Reports of rooms, events and users.",
+     Set<&Config::homeserver, &Options::rate_limits,
+         &Options::RateLimits::report, &RateLimitRule::per_second>},
+    {"rate_limits", "report_burst", kInteger, "20", "The same, at once.",
+     Set<&Config::homeserver, &Options::rate_limits,
+         &Options::RateLimits::report, &RateLimitRule::burst>,
+     1},
     {"rate_limits", "other_per_second", kNumber, "50",
      "Every other request that the specification limits.",
      Set<&Config::homeserver, &Options::rate_limits,
@@ -319,7 +366,8 @@ constexpr Setting kSettings[] = {
      Set<&Config::homeserver, &Options::max_sync_timeout>, 0, 3600},
 
     {"presence", "enabled", kBool, "true",
-     "Whether users see of each other who is online. Costs a write and a wake-up "
+     "Whether users see of each other who is online. Costs a write and a "
+     "wake-up "
      "of contacts whenever someone comes or goes.",
      Set<&Config::homeserver, &Options::presence>},
 

@@ -131,6 +131,8 @@ Reply ErrorReply(const Status& status) {
                                     : "Internal server error";
   }
   writer.Field("error", message);
+  // Spec: "Account locking": the client keeps its session.
+  if (status.errcode() == "M_USER_LOCKED") writer.Field("soft_logout", true);
   if (reply.status == 429) {
     writer.Field("retry_after_ms", 1000);
     reply.headers.Add("Retry-After", "1");

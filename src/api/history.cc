@@ -138,8 +138,6 @@ constexpr std::array kRoutes = {
     Get("/_matrix/client/v3/rooms/{roomId}/state", &GetState, "getRoomState"),
     Get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}",
         &GetStateEvent, "getRoomStateWithKey"),
-    Get("/_matrix/client/v3/rooms/{roomId}/state/{eventType}", &GetStateEvent,
-        ""),
     Get("/_matrix/client/v3/rooms/{roomId}/members", &GetMembers,
         "getMembersByRoom"),
     Get("/_matrix/client/v3/rooms/{roomId}/joined_members", &GetJoinedMembers,

@@ -18,6 +18,7 @@
 #include "matrixcore/service/accounts.h"
 #include "matrixcore/service/delayed_events.h"
 #include "matrixcore/service/devices.h"
+#include "matrixcore/service/directory.h"
 #include "matrixcore/service/ephemeral.h"
 #include "matrixcore/service/ephemeral_tables.h"
 #include "matrixcore/service/filters.h"
@@ -27,17 +28,20 @@
 #include "matrixcore/service/messages.h"
 #include "matrixcore/service/notifications.h"
 #include "matrixcore/service/notifier.h"
+#include "matrixcore/service/openid.h"
 #include "matrixcore/service/presence.h"
 #include "matrixcore/service/profiles.h"
 #include "matrixcore/service/push_rules.h"
 #include "matrixcore/service/registration.h"
 #include "matrixcore/service/relations.h"
+#include "matrixcore/service/reports.h"
 #include "matrixcore/service/rooms.h"
 #include "matrixcore/service/search.h"
 #include "matrixcore/service/search_follower.h"
 #include "matrixcore/service/sync.h"
 #include "matrixcore/service/thread_subscriptions.h"
 #include "matrixcore/service/uia.h"
+#include "matrixcore/service/user_directory.h"
 #include "matrixcore/service/unread.h"
 #include "matrixcore/service/unread_tables.h"
 
@@ -60,6 +64,14 @@ Status CheckOptions(const HomeserverOptions& options) {
     return BadOption(
         fmt::format("default_room_version: '{}' is not a room version",
                     options.default_room_version));
+  }
+  for (const auto& contact : options.support.contacts) {
+    if (contact.role.empty() ||
+        (contact.matrix_id.empty() && contact.email_address.empty()) ||
+        (!contact.matrix_id.empty() && !IsUserId(contact.matrix_id))) {
+      return BadOption(
+          "support: a contact has a role and a user id or an e-mail address");
+    }
   }
   for (const std::string& user : options.admin_users) {
     if (!IsUserId(user) || DomainOf(user) != options.server_name) {
@@ -84,6 +96,8 @@ Status ClaimStore(Store& store, const std::string& server_name) {
   }
   if (owner.empty()) {
     WriteBatch batch;
+    batch.InsertRow(tables::kRoomCounters,
+                    {std::string(tables::kListedRooms), int64_t{0}});
     batch.InsertRow(kServerInfo, {std::string("server_name"), server_name});
     MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
                         store.Commit(std::move(batch)));
@@ -190,9 +204,13 @@ struct Homeserver::Rep {
   HistoryService history;
   RelationService relations;
   SearchService search;
-  LegacySyncService legacy_sync;
+  DirectoryService directory;
+  UserDirectory user_directory;
+  ReportService reports;
+  OpenIdService openid;
   EphemeralService ephemeral;
   PresenceService presence;
+  LegacySyncService legacy_sync;
   SyncService sync;
   DelayedEventService delayed_events;
   NotificationService notifications;
@@ -286,11 +304,11 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
               .clock = d.clock,
               .index = d.search,
               .follower = search_follower}),
-      legacy_sync({.max_timeout = options.max_sync_timeout},
-                  {.store = d.store,
-                   .caches = room_caches,
-                   .clock = d.clock,
-                   .notifier = notifier}),
+      directory({.server_name = options.server_name},
+                {.store = d.store, .caches = room_caches}),
+      user_directory({.store = d.store, .caches = room_caches}),
+      reports({.store = d.store, .caches = room_caches, .clock = d.clock}),
+      openid({.store = d.store, .clock = d.clock, .random = d.random}),
       ephemeral({.store = d.store,
                  .clock = d.clock,
                  .timers = d.timers,
@@ -307,6 +325,11 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                 .caches = room_caches,
                 .notifier = notifier,
                 .log = d.log}),
+      legacy_sync({.max_timeout = options.max_sync_timeout},
+                  {.store = d.store,
+                   .caches = room_caches,
+                   .clock = d.clock,
+                   .notifier = notifier}),
       sync({.max_timeout = options.max_sync_timeout},
            {.store = d.store,
             .clock = d.clock,
@@ -360,6 +383,10 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                .relations = relations,
                .search = search,
                .legacy_sync = legacy_sync,
+               .directory = directory,
+               .user_directory = user_directory,
+               .reports = reports,
+               .openid = openid,
                .ephemeral = ephemeral,
                .sync = sync,
                .presence = presence,

@@ -3,7 +3,9 @@
 
 #include "api/params.h"
 #include "api/routes.h"
+#include "api/third_party_invite.h"
 #include "matrixcore/api/services.h"
+#include "matrixcore/id/identifiers.h"
 #include "matrixcore/service/rooms.h"
 
 namespace matrixcore::api {
@@ -19,13 +21,23 @@ Reply RoomReply(std::string_view room_id) {
   return ObjectReply([&](json::Writer& w) { w.Field("room_id", room_id); });
 }
 
-// Serves both /join/{roomIdOrAlias} and /rooms/{roomId}/join.
 Result<Reply> Join(Call& call) {
-  MC_ASSIGN_OR_RETURN(auto reason, ReasonOf(call));
+  JoinRequest join;
+  join.room_id_or_alias = call.path[0];
+  MC_ASSIGN_OR_RETURN(join.reason, ReasonOf(call));
+  MC_ASSIGN_OR_RETURN(join.third_party_signed,
+                      OptionalObject(call.root(), "third_party_signed"));
   MC_ASSIGN_OR_RETURN(const std::string room_id,
-                      call.services.rooms.Join(*call.session, call.path[0],
-                                               std::move(reason)));
+                      call.services.rooms.Join(*call.session, join));
   return RoomReply(room_id);
+}
+
+// The same for a room id only.
+Result<Reply> JoinById(Call& call) {
+  if (!IsRoomId(call.path[0])) {
+    return InvalidParam(call.path[0] + " is not a room id.");
+  }
+  return Join(call);
 }
 
 Result<Reply> Knock(Call& call) {
@@ -35,6 +47,21 @@ Result<Reply> Knock(Call& call) {
                                                 std::move(reason)));
   return RoomReply(room_id);
 }
+
+}  // namespace
+
+Status ThirdPartyInvite(json::Value invite) {
+  for (const std::string_view field :
+       {"id_server", "id_access_token", "medium", "address"}) {
+    MC_RETURN_IF_ERROR(RequiredString(invite, field).status());
+  }
+  return Status(
+      StatusCode::kPermissionDenied, "M_THREEPID_DENIED",
+      "Invites by e-mail or phone need an identity server, and none is "
+      "configured.");
+}
+
+namespace {
 
 // A change of another user's membership: {"user_id", "reason"}.
 Result<MembershipChange> ChangeOfOther(const Call& call) {
@@ -46,10 +73,9 @@ Result<MembershipChange> ChangeOfOther(const Call& call) {
 }
 
 Result<Reply> Invite(Call& call) {
-  if (call.root()["id_server"] || call.root()["medium"]) {
-    return Status(StatusCode::kPermissionDenied, "M_THREEPID_DENIED",
-                  "Invites by e-mail or phone need an identity server, and none "
-                  "is configured.");
+  const json::Value body = call.root();
+  if (!body["user_id"] && (body["id_server"] || body["medium"])) {
+    return ThirdPartyInvite(body);
   }
   MC_ASSIGN_OR_RETURN(const MembershipChange change, ChangeOfOther(call));
   MC_RETURN_IF_ERROR(call.services.rooms.Invite(*call.session, change));
@@ -100,7 +126,7 @@ Result<Reply> GetJoinedRooms(Call& call) {
 
 constexpr Route Post(std::string_view path, RateLimit limit, Body body,
                      Handler handler, std::string_view operation) {
-  return {HttpMethod::kPost, path,    Auth::kUser, limit,
+  return {HttpMethod::kPost,  path, Auth::kUser, limit,
           Lane::kInteractive, body, handler,     operation};
 }
 
@@ -108,7 +134,7 @@ constexpr std::array kRoutes = {
     Post("/_matrix/client/v3/join/{roomIdOrAlias}", RateLimit::kJoin,
          Body::kOptionalObject, &Join, "joinRoom"),
     Post("/_matrix/client/v3/rooms/{roomId}/join", RateLimit::kJoin,
-         Body::kOptionalObject, &Join, "joinRoomById"),
+         Body::kOptionalObject, &JoinById, "joinRoomById"),
     Post("/_matrix/client/v3/knock/{roomIdOrAlias}", RateLimit::kJoin,
          Body::kOptionalObject, &Knock, "knockRoom"),
     Post("/_matrix/client/v3/rooms/{roomId}/invite", RateLimit::kJoin,

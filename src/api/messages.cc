@@ -74,8 +74,6 @@ constexpr std::array kRoutes = {
         Body::kObject, &SendMessage, "sendMessage"),
     Put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}",
         Body::kObject, &SetState, "setRoomStateWithKey"),
-    Put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}", Body::kObject,
-        &SetState, ""),
     Put("/_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}",
         Body::kOptionalObject, &Redact, "redactEvent"),
 };

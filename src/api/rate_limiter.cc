@@ -90,6 +90,8 @@ const RateLimitRule* RateLimiter::RuleOf(RateLimit kind) const {
       return &limits_.message;
     case RateLimit::kJoin:
       return &limits_.join;
+    case RateLimit::kReport:
+      return &limits_.report;
     case RateLimit::kDefault:
       return &limits_.other;
   }

@@ -1,10 +1,12 @@
 // Making rooms, aliases, and a room's place in the directory.
+#include "matrixcore/service/rooms.h"
+
 #include <array>
 
 #include "api/params.h"
 #include "api/routes.h"
+#include "api/third_party_invite.h"
 #include "matrixcore/api/services.h"
-#include "matrixcore/service/rooms.h"
 
 namespace matrixcore::api {
 namespace {
@@ -17,8 +19,9 @@ Result<NewRoom::Preset> PresetOf(json::Value body) {
     return NewRoom::Preset::kTrustedPrivateChat;
   }
   if (*name == "public_chat") return NewRoom::Preset::kPublicChat;
-  return InvalidParam("`preset` is private_chat, trusted_private_chat or "
-                      "public_chat.");
+  return InvalidParam(
+      "`preset` is private_chat, trusted_private_chat or "
+      "public_chat.");
 }
 
 // `visibility` of a room in the directory: true for "public".
@@ -44,7 +47,8 @@ Result<Reply> CreateRoom(Call& call) {
   MC_ASSIGN_OR_RETURN(room.is_direct, OptionalBool(body, "is_direct", false));
   MC_ASSIGN_OR_RETURN(const auto version, OptionalString(body, "room_version"));
   room.room_version = version.value_or("");
-  MC_ASSIGN_OR_RETURN(const auto alias, OptionalString(body, "room_alias_name"));
+  MC_ASSIGN_OR_RETURN(const auto alias,
+                      OptionalString(body, "room_alias_name"));
   room.alias_localpart = Owned(alias);
   MC_ASSIGN_OR_RETURN(const auto name, OptionalString(body, "name"));
   room.name = Owned(name);
@@ -58,14 +62,25 @@ Result<Reply> CreateRoom(Call& call) {
                       OptionalObject(body, "power_level_content_override"));
   MC_ASSIGN_OR_RETURN(const json::Value third_party,
                       OptionalArray(body, "invite_3pid"));
-  if (!third_party.empty()) {
-    return Status(StatusCode::kPermissionDenied, "M_THREEPID_DENIED",
-                  "Invites by e-mail or phone need an identity server, and none "
-                  "is configured.");
+  for (const json::Value invite : third_party) {
+    return ThirdPartyInvite(invite);
   }
   MC_ASSIGN_OR_RETURN(const std::string room_id,
                       call.services.rooms.CreateRoom(*call.session, room));
   return ObjectReply([&](json::Writer& w) { w.Field("room_id", room_id); });
+}
+
+Result<Reply> UpgradeRoom(Call& call) {
+  RoomUpgrade upgrade;
+  MC_ASSIGN_OR_RETURN(upgrade.new_version,
+                      RequiredString(call.root(), "new_version"));
+  MC_ASSIGN_OR_RETURN(upgrade.additional_creators,
+                      OptionalStrings(call.root(), "additional_creators"));
+  MC_ASSIGN_OR_RETURN(
+      const std::string room_id,
+      call.services.rooms.Upgrade(*call.session, call.path[0], upgrade));
+  return ObjectReply(
+      [&](json::Writer& w) { w.Field("replacement_room", room_id); });
 }
 
 Result<Reply> GetRoomIdByAlias(Call& call) {
@@ -124,6 +139,8 @@ constexpr auto kLane = Lane::kInteractive;
 constexpr std::array kRoutes = {
     Route{HttpMethod::kPost, "/_matrix/client/v3/createRoom", kUser,
           RateLimit::kJoin, kLane, Body::kObject, &CreateRoom, "createRoom"},
+    Route{HttpMethod::kPost, "/_matrix/client/v3/rooms/{roomId}/upgrade", kUser,
+          RateLimit::kJoin, kLane, Body::kObject, &UpgradeRoom, "upgradeRoom"},
     Route{HttpMethod::kGet, "/_matrix/client/v3/directory/room/{roomAlias}",
           Auth::kNone, RateLimit::kDefault, kLane, Body::kNone,
           &GetRoomIdByAlias, "getRoomIdByAlias"},

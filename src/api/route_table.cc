@@ -23,10 +23,48 @@ constexpr Alias kAliases[] = {
     {"profile/", "/_matrix/client/unstable/uk.tcpip.msc4133/"},
 };
 
+// Paths of other versions that clients ask for under the names of proposals.
+struct Proposal {
+  std::string_view path;
+  std::string_view unstable;
+};
+constexpr Proposal kProposals[] = {
+    {"/_matrix/client/v1/room_summary/{roomIdOrAlias}",
+     "/_matrix/client/unstable/im.nheko.summary/summary/{roomIdOrAlias}"},
+    {"/_matrix/client/v1/room_summary/{roomIdOrAlias}",
+     "/_matrix/client/unstable/im.nheko.summary/rooms/{roomIdOrAlias}/summary"},
+};
+
+// Spec: GET and PUT /rooms/{roomId}/state/{eventType}/{stateKey}: without a
+// slash at its end the path stands for the empty key.
+constexpr std::string_view kOptionalEnd = "/{stateKey}";
+
 bool Covers(const Alias& alias, std::string_view path) {
   return alias.path.back() == '/'
              ? path.substr(0, alias.path.size()) == alias.path
              : path == alias.path;
+}
+
+// All paths under which a route answers.
+std::vector<std::string> PathsOf(const Route& route) {
+  std::vector<std::string> paths = {std::string(route.path)};
+  if (route.path.substr(0, kV3.size()) == kV3) {
+    const std::string_view rest = route.path.substr(kV3.size());
+    paths.push_back(std::string("/_matrix/client/r0/").append(rest));
+    for (const Alias& alias : kAliases) {
+      if (Covers(alias, rest)) {
+        paths.push_back(std::string(alias.root).append(rest));
+      }
+    }
+  }
+  for (const Proposal& proposal : kProposals) {
+    if (proposal.path == route.path) paths.emplace_back(proposal.unstable);
+  }
+  const size_t count = paths.size();
+  for (size_t i = 0; i < count && route.path.ends_with(kOptionalEnd); ++i) {
+    paths.push_back(paths[i].substr(0, paths[i].size() - kOptionalEnd.size()));
+  }
+  return paths;
 }
 
 bool IsPlaceholder(std::string_view segment) {
@@ -60,15 +98,7 @@ RouteTable::RouteTable(const std::vector<std::span<const Route>>& tables)
   for (const std::span<const Route> table : tables) {
     for (const Route& route : table) {
       routes_.push_back(&route);
-      Add(route, route.path);
-      if (route.path.substr(0, kV3.size()) != kV3) continue;
-      const std::string_view rest = route.path.substr(kV3.size());
-      Add(route, std::string("/_matrix/client/r0/").append(rest));
-      for (const Alias& alias : kAliases) {
-        if (Covers(alias, rest)) {
-          Add(route, std::string(alias.root).append(rest));
-        }
-      }
+      for (const std::string& path : PathsOf(route)) Add(route, path);
     }
   }
 }

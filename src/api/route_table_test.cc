@@ -26,6 +26,10 @@ constexpr Route kRoutes[] = {
     Make(HttpMethod::kGet, "/_matrix/client/v3/things/{a}/{b}", "getPart"),
     Make(HttpMethod::kGet, "/_matrix/client/v3/rules/", "getRules"),
     Make(HttpMethod::kPost, "/_matrix/client/v3/keys/upload", "uploadKeys"),
+    Make(HttpMethod::kPut, "/_matrix/client/v3/state/{type}/{stateKey}",
+         "setState"),
+    Make(HttpMethod::kGet, "/_matrix/client/v1/room_summary/{roomIdOrAlias}",
+         "getRoomSummary"),
     Make(HttpMethod::kGet, "/health", ""),
 };
 
@@ -72,6 +76,32 @@ TEST_F(RouteTableTest, UnknownPathsAndWrongMethodsAreToldApart) {
   EXPECT_TRUE(wrong.path_known);
   EXPECT_EQ(wrong.allow, "GET, PUT");
   EXPECT_THAT(wrong.values, IsEmpty());
+}
+
+// Spec: PUT /rooms/{roomId}/state/{eventType}/{stateKey}.
+TEST_F(RouteTableTest, TheEmptyStateKeyNeedsNoSlash) {
+  for (const char* version : {"v3", "r0"}) {
+    const std::string path = std::string("/_matrix/client/") + version;
+    const auto bare = Find(HttpMethod::kPut, path + "/state/m.x");
+    ASSERT_NE(bare.route, nullptr);
+    EXPECT_EQ(bare.route->operation, "setState");
+    EXPECT_THAT(bare.values, ElementsAre("m.x"));
+    EXPECT_THAT(Find(HttpMethod::kPut, path + "/state/m.x/").values,
+                ElementsAre("m.x", ""));
+    EXPECT_THAT(Find(HttpMethod::kPut, path + "/state/m.x/k").values,
+                ElementsAre("m.x", "k"));
+  }
+}
+
+TEST_F(RouteTableTest, RoutesAnswerUnderTheNamesOfTheirProposals) {
+  for (const char* path : {"summary/!r%3Ax", "rooms/!r%3Ax/summary"}) {
+    const auto match =
+        Find(HttpMethod::kGet,
+             std::string("/_matrix/client/unstable/im.nheko.summary/") + path);
+    ASSERT_NE(match.route, nullptr);
+    EXPECT_EQ(match.route->operation, "getRoomSummary");
+    EXPECT_THAT(match.values, ElementsAre("!r:x"));
+  }
 }
 
 TEST_F(RouteTableTest, APrefixOfARouteIsNoRoute) {

@@ -31,6 +31,7 @@ constexpr std::string_view kGuestOperations[] = {
     "getRoomEvents",
     "getRoomState",
     "getRoomStateWithKey",
+    "getRoomSummary",
     "getTokenOwner",
     "joinRoom",
     "joinRoomById",
@@ -48,9 +49,57 @@ constexpr std::string_view kGuestOperations[] = {
     "uploadKeys",
 };
 
-bool GuestsMay(const Route& route) {
-  return std::find(std::begin(kGuestOperations), std::end(kGuestOperations),
-                   route.operation) != std::end(kGuestOperations);
+// MSC4140 opens all of its operations to guests, who may take part in calls.
+constexpr std::string_view kDelayedEventPaths =
+    "/_matrix/client/unstable/org.matrix.msc4140/";
+
+// What locked users may do (spec: client-server API, "Account locking").
+constexpr std::string_view kLockedOperations[] = {"logout", "logout_all"};
+
+// What suspended users may not do (spec: "Account suspension").  Sending,
+// setting state and redacting depend on what is sent: see MessageService.
+constexpr std::string_view kNotWhileSuspended[] = {
+    "ban",
+    "createRoom",
+    "deleteProfileField",
+    "deleteRoomAlias",
+    "inviteUser",
+    "joinRoom",
+    "joinRoomById",
+    "kick",
+    "knockRoom",
+    "setProfileField",
+    "setRoomAlias",
+    "setRoomVisibilityOnDirectory",
+    "setTyping",
+    "unban",
+    "upgradeRoom",
+    "uploadContent",
+    "uploadContentToMXC",
+};
+
+template <size_t kCount>
+bool IsAmong(const std::string_view (&operations)[kCount], const Route& route) {
+  return std::find(std::begin(operations), std::end(operations),
+                   route.operation) != std::end(operations);
+}
+
+// Whether someone like this may use a route at all.
+Status CheckAccount(const Session& session, const Route& route) {
+  if (session.is_locked && !IsAmong(kLockedOperations, route)) {
+    return Status(StatusCode::kUnauthenticated, "M_USER_LOCKED",
+                  "This account has been locked");
+  }
+  if (session.is_suspended && IsAmong(kNotWhileSuspended, route)) {
+    return Status(StatusCode::kPermissionDenied, "M_USER_SUSPENDED",
+                  "You cannot perform this action while suspended.");
+  }
+  if (session.is_guest && !IsAmong(kGuestOperations, route) &&
+      !route.path.starts_with(kDelayedEventPaths)) {
+    return Status(StatusCode::kPermissionDenied, "M_GUEST_ACCESS_FORBIDDEN",
+                  "Guests may not do this");
+  }
+  return OkStatus();
 }
 
 Status Unrecognized(std::string message) {
@@ -289,11 +338,7 @@ Status Router::Authenticate(Exchange& exchange, Reply* refusal) {
   }
   exchange.user_id_ = check.session.user_id;
   call.session = std::move(check.session);
-  if (call.session->is_guest && !GuestsMay(route)) {
-    return Status(StatusCode::kPermissionDenied, "M_GUEST_ACCESS_FORBIDDEN",
-                  "Guests may not do this");
-  }
-  return OkStatus();
+  return CheckAccount(*call.session, route);
 }
 
 bool Router::WithinLimits(Exchange& exchange, Reply* refusal) {

@@ -27,6 +27,8 @@ std::span<const Route> HistoryRoutes();     // history.cc
 std::span<const Route> RelationRoutes();    // relations.cc
 std::span<const Route> SearchRoutes();      // search.cc
 std::span<const Route> LegacySyncRoutes();  // legacy_sync.cc
+std::span<const Route> DirectoryRoutes();   // directory.cc
+std::span<const Route> ModerationRoutes();  // moderation.cc
 
 std::span<const Route> SyncRoutes();                // sync.cc
 std::span<const Route> EphemeralRoutes();           // ephemeral.cc

@@ -53,6 +53,37 @@ Result<Reply> GetWellKnown(Call& call) {
   return JsonReply(std::move(body));
 }
 
+Result<Reply> GetSupport(Call& call) {
+  const HomeserverOptions::Support& support = call.services.options.support;
+  if (support.contacts.empty() && support.page.empty()) {
+    return NotFound("No support information");
+  }
+  return ObjectReply([&](json::Writer& w) {
+    if (!support.contacts.empty()) {
+      w.Key("contacts").BeginArray();
+      for (const auto& contact : support.contacts) {
+        w.BeginObject();
+        if (!contact.email_address.empty()) {
+          w.Field("email_address", contact.email_address);
+        }
+        if (!contact.matrix_id.empty()) w.Field("matrix_id", contact.matrix_id);
+        w.Field("role", contact.role);
+        w.EndObject();
+      }
+      w.EndArray();
+    }
+    if (!support.page.empty()) w.Field("support_page", support.page);
+  });
+}
+
+Result<Reply> GetPolicyServer(Call& call) {
+  const std::string& key = call.services.options.policy_server_key;
+  if (key.empty()) return NotFound("No policy server information");
+  return ObjectReply([&](json::Writer& w) {
+    w.Key("public_keys").BeginObject().Field("ed25519", key).EndObject();
+  });
+}
+
 // MSC4140
 void WriteDelayedEventLimits(json::Writer& w,
                              const DelayedEventService::Options& options) {
@@ -73,6 +104,10 @@ Result<Reply> GetCapabilities(Call& call) {
                                         {"m.set_avatar_url", true},
                                         {"m.set_displayname", true}}) {
       w.Key(name).BeginObject().Field("enabled", enabled).EndObject();
+    }
+    if (call.session->is_admin) {
+      w.Key("m.account_moderation").BeginObject();
+      w.Field("lock", true).Field("suspend", true).EndObject();
     }
     WriteDelayedEventLimits(w, call.services.delayed_events.options());
     w.Key("m.room_versions").BeginObject();
@@ -124,6 +159,12 @@ constexpr Route kRoutes[] = {
     {HttpMethod::kGet, "/.well-known/matrix/client", Auth::kNone,
      RateLimit::kNone, Lane::kInline, Body::kNone, &GetWellKnown,
      "getWellknown"},
+    {HttpMethod::kGet, "/.well-known/matrix/support", Auth::kNone,
+     RateLimit::kNone, Lane::kInline, Body::kNone, &GetSupport,
+     "getWellknownSupport"},
+    {HttpMethod::kGet, "/.well-known/matrix/policy_server", Auth::kNone,
+     RateLimit::kNone, Lane::kInline, Body::kNone, &GetPolicyServer,
+     "getWellknownPolicy"},
     {HttpMethod::kGet, "/_matrix/client/v3/capabilities", Auth::kUser,
      RateLimit::kDefault, Lane::kInteractive, Body::kNone, &GetCapabilities,
      "getCapabilities"},

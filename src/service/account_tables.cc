@@ -18,7 +18,9 @@ const TableSpec kUsers{
                 {"guest", kInt64},
                 {"admin", kInt64},
                 {"deactivated_ts", kInt64, true},
-                {"erased", kInt64}},
+                {"erased", kInt64},
+                {"locked", kInt64},
+                {"suspended", kInt64}},
     .key_columns = 1,
 };
 
@@ -149,6 +151,32 @@ const TableSpec kDeviceListChanges{
     .indexes = {{"pos", {DeviceListChanges::kPos}}},
 };
 
+const TableSpec kUserWords{
+    .name = "user_words",
+    .columns = {{"user_id", kText}, {"word", kText}},
+    .key_columns = 2,
+    .indexes = {{"word", {UserWords::kWord}}},
+};
+
+const TableSpec kOpenIdTokens{
+    .name = "openid_tokens",
+    .columns = {{"hash", kBlob}, {"user_id", kText}, {"expires_ts", kInt64}},
+    .key_columns = 1,
+    .indexes = {{"expires", {OpenIdTokens::kExpires}}},
+};
+
+const TableSpec kReports{
+    .name = "reports",
+    .columns = {{"id", kInt64},
+                {"ts", kInt64},
+                {"reporter", kText},
+                {"room_id", kText, true},
+                {"event_id", kText, true},
+                {"user_id", kText, true},
+                {"reason", kText, true}},
+    .key_columns = 1,
+};
+
 std::vector<TableSpec> AccountTables() {
   return {kServerInfo,
           kUsers,
@@ -164,7 +192,10 @@ std::vector<TableSpec> AccountTables() {
           kOneTimeKeys,
           kOneTimeKeyCounts,
           kFallbackKeys,
-          kDeviceListChanges};
+          kDeviceListChanges,
+          kUserWords,
+          kOpenIdTokens,
+          kReports};
 }
 
 }  // namespace matrixcore::tables

@@ -11,6 +11,7 @@
 #include "matrixcore/crypto/hash.h"
 #include "matrixcore/id/identifiers.h"
 #include "matrixcore/service/account_tables.h"
+#include "matrixcore/service/user_directory.h"
 #include "service/token_cache.h"
 #include "service/transact.h"
 
@@ -52,6 +53,11 @@ Status DeactivatedError() {
                 "This account has been deactivated");
 }
 
+Status LockedError() {
+  return Status(StatusCode::kUnauthenticated, "M_USER_LOCKED",
+                "This account has been locked");
+}
+
 Status WrongPassword() {
   return Status(StatusCode::kPermissionDenied, "M_FORBIDDEN",
                 "Invalid username or password");
@@ -72,7 +78,9 @@ Account AccountOf(const Row& row) {
           .is_guest = CellInt(row[Users::kGuest]) != 0,
           .is_admin = CellInt(row[Users::kAdmin]) != 0,
           .deactivated = !IsNull(row[Users::kDeactivated]),
-          .has_password = !IsNull(row[Users::kPasswordHash])};
+          .has_password = !IsNull(row[Users::kPasswordHash]),
+          .locked = CellInt(row[Users::kLocked]) != 0,
+          .suspended = CellInt(row[Users::kSuspended]) != 0};
 }
 
 }  // namespace
@@ -209,7 +217,9 @@ Result<TokenCheck> AccountService::Rep::Load(const Sha256Digest& hash,
       .is_guest = account.is_guest,
       .is_admin = account.is_admin ||
                   std::count(options.admin_users.begin(),
-                             options.admin_users.end(), user_id) != 0};
+                             options.admin_users.end(), user_id) != 0,
+      .is_locked = account.locked,
+      .is_suspended = account.suspended};
   entry->expires_ms = CellInt((*token)[AccessTokens::kExpires]);
   MC_ASSIGN_OR_RETURN(TokenCheck check, Judge(*entry, address));
   if (check.state != TokenCheck::State::kValid) return check;
@@ -287,6 +297,7 @@ Result<NewSession> AccountService::OpenSession(std::string_view user_id,
                         snapshot.Get(kUsers, Key(user)));
     if (!account) return NoSuchAccount();
     if (AccountOf(*account).deactivated) return DeactivatedError();
+    if (AccountOf(*account).locked) return LockedError();
     batch.Require(WriteBatch::ColumnEquals{&kUsers, Key(user),
                                            Users::kDeactivated, Cell()});
     if (request.device_id.empty()) {
@@ -332,6 +343,9 @@ Result<NewSession> AccountService::Refresh(std::string_view refresh_token) {
     if (!row) return UnknownToken();
     user = CellText((*row)[RefreshTokens::kUser]);
     device = CellText((*row)[RefreshTokens::kDevice]);
+    MC_ASSIGN_OR_RETURN(const std::optional<Row> account,
+                        snapshot.Get(kUsers, Key(user)));
+    if (account && AccountOf(*account).locked) return LockedError();
     if (const auto* old =
             std::get_if<Blob>(&(*row)[RefreshTokens::kReplaces])) {
       predecessor = *old;
@@ -471,7 +485,10 @@ Status AccountService::Create(
                              int64_t{account.is_guest},
                              int64_t{account.is_admin},
                              {},
+                             int64_t{0},
+                             int64_t{0},
                              int64_t{0}});
+    UserDirectory::Index(batch, account.user_id, "");
     return also ? also(snapshot, batch) : OkStatus();
   };
   return Transact(rep_->deps.store, attempt).status();
@@ -545,7 +562,7 @@ Status AccountService::ChangeUser(
     MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
                         snapshot.Get(kUsers, key));
     if (!row) return NoSuchAccount();
-    for (uint32_t column = Users::kPasswordHash; column <= Users::kErased;
+    for (uint32_t column = Users::kPasswordHash; column <= Users::kSuspended;
          ++column) {
       batch.Require(
           WriteBatch::ColumnEquals{&kUsers, key, column, (*row)[column]});
@@ -571,13 +588,14 @@ Status AccountService::Deactivate(std::string_view user_id, bool erase) {
   }));
   MC_RETURN_IF_ERROR(DeleteAllDevices(user_id));
   const std::string user(user_id);
+  WriteBatch batch;
+  UserDirectory::Remove(batch, user);
   if (erase) {
-    WriteBatch batch;
     batch.DeleteRows(kProfiles, {user});
     batch.DeleteRows(kAccountData, {user});
-    MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
-                        rep_->deps.store.Commit(std::move(batch)));
   }
+  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
+                      rep_->deps.store.Commit(std::move(batch)));
   for (const DepartureHook& hook : rep_->departure_hooks) {
     if (Status status = hook(user, erase); !status.ok()) {
       rep_->deps.log.Error("accounts", "a deactivated user could not leave",
@@ -585,6 +603,28 @@ Status AccountService::Deactivate(std::string_view user_id, bool erase) {
     }
   }
   return OkStatus();
+}
+
+Status AccountService::SetLocked(std::string_view user_id, bool locked) {
+  return ChangeUser(user_id, [locked](BatchRow& row) {
+    if (row[Users::kDeactivated] != BatchCell()) return NoSuchAccount();
+    row[Users::kLocked] = int64_t{locked};
+    return OkStatus();
+  });
+}
+
+Status AccountService::SetSuspended(std::string_view user_id, bool suspended) {
+  return ChangeUser(user_id, [suspended](BatchRow& row) {
+    if (row[Users::kDeactivated] != BatchCell()) return NoSuchAccount();
+    row[Users::kSuspended] = int64_t{suspended};
+    return OkStatus();
+  });
+}
+
+bool AccountService::IsAdmin(const Account& account) const {
+  return account.is_admin ||
+         std::count(options_.admin_users.begin(), options_.admin_users.end(),
+                    account.user_id) != 0;
 }
 
 std::string AccountService::FullUserId(std::string_view user) const {

@@ -11,13 +11,13 @@
 #include "matrixcore/json/object.h"
 #include "matrixcore/json/value.h"
 #include "service/room_access.h"
+#include "service/state_rules.h"
 
 namespace matrixcore {
 namespace {
 
-Status BadAlias(std::string message) {
-  return Status(StatusCode::kInvalidArgument, "M_BAD_ALIAS", std::move(message));
-}
+// How often a state event is tried that depends on more than its room's state.
+constexpr int kAttempts = 5;
 
 // Whether `sender` may redact `target` (spec: client-server API, "Redactions").
 Status CheckMayRedact(const RoomView& view, std::string_view sender,
@@ -30,14 +30,19 @@ Status CheckMayRedact(const RoomView& view, std::string_view sender,
 }
 
 // Finds the target of a redaction in the room and checks that it may go.
-Status CheckRedaction(const RoomView& view, std::string_view sender,
+Status CheckRedaction(const RoomView& view, const Session& session,
                       std::string_view event_id) {
+  const std::string_view sender = session.user_id;
   if (view.MembershipOf(sender) != Membership::kJoin) {
     return ForbiddenError("You are not in this room.");
   }
   MC_ASSIGN_OR_RETURN(const auto target, view.FindEvent(event_id));
   if (!target) {
     return NotFoundError(fmt::format("There is no event {} here.", event_id));
+  }
+  // Spec: "Account suspension": only what is one's own.
+  if (session.is_suspended && target->event->sender() != sender) {
+    return SuspendedError();
   }
   if (target->event->type() == kTypeCreate) {
     return ForbiddenError("A room's create event cannot be redacted.");
@@ -105,6 +110,9 @@ void MessageService::Submit(RoomRequest request, Done done) {
 }
 
 void MessageService::Send(const Session& session, Message message, Done done) {
+  if (session.is_suspended && message.type != kTypeRedaction) {
+    return done(SuspendedError());
+  }
   RoomRequest request;
   request.room_id = message.room_id;
   request.user_id = session.user_id;
@@ -123,10 +131,10 @@ void MessageService::Send(const Session& session, Message message, Done done) {
       return done(BadJsonError("A redaction needs `redacts`: an event id."));
     }
   }
-  request.prepare = [draft = std::move(draft), content](
+  request.prepare = [draft = std::move(draft), session, content](
                         const RoomView& view) -> Result<RoomChange> {
     if (!draft.redacts.empty()) {
-      MC_RETURN_IF_ERROR(CheckRedaction(view, draft.sender, draft.redacts));
+      MC_RETURN_IF_ERROR(CheckRedaction(view, session, draft.redacts));
     }
     if (const auto relation = RelationOf(content->root())) {
       MC_RETURN_IF_ERROR(CheckRelation(view, draft, *relation));
@@ -139,28 +147,32 @@ void MessageService::Send(const Session& session, Message message, Done done) {
 }
 
 void MessageService::SetState(const Session& session, State state, Done done) {
+  TrySetState(session, std::move(state), std::move(done), kAttempts);
+}
+
+void MessageService::TrySetState(const Session& session, State state, Done done,
+                                 int attempts) {
+  if (session.is_suspended) return done(SuspendedError());
+  EventDraft draft;
+  draft.type = state.type;
+  draft.sender = session.user_id;
+  draft.state_key = state.state_key;
+  draft.content = state.content;
+  draft.origin_server_ts = state.ts;
   auto content = json::Document::Parse(state.content);
   if (!content.ok() || !content->root().IsObject()) {
     return done(BadJsonError("The content of an event is a JSON object."));
   }
-  if (state.type == kTypeCanonicalAlias && state.state_key.empty()) {
-    Status status = CheckAliases(state, content->root());
-    if (!status.ok()) return done(std::move(status));
-  }
+  auto wanted = std::make_shared<const json::Document>(std::move(*content));
+  Result<StateRules> made = MakeRules(session, draft, state.room_id, *wanted);
+  if (!made.ok()) return done(std::move(made).status());
   RoomRequest request;
   request.room_id = state.room_id;
   request.user_id = session.user_id;
-  EventDraft draft;
-  draft.type = std::move(state.type);
-  draft.sender = session.user_id;
-  draft.state_key = std::move(state.state_key);
-  draft.content = std::move(state.content);
-  draft.origin_server_ts = state.ts;
-  auto wanted = std::make_shared<const json::Document>(std::move(*content));
   if (!state.delay_id.empty()) {
     request.txn = TransactionKey{session.device_id, "delayed", state.delay_id};
   }
-  request.prepare = [draft = std::move(draft), wanted](
+  request.prepare = [draft, wanted, rules = std::move(*made)](
                         const RoomView& view) -> Result<RoomChange> {
     RoomChange change;
     const Event* now = view.Find(draft.type, *draft.state_key);
@@ -168,64 +180,31 @@ void MessageService::SetState(const Session& session, State state, Done done) {
         view.MembershipOf(draft.sender) == Membership::kJoin &&
         json::Equal(now->content(), wanted->root())) {
       change.existing_event_id = now->event_id();
-    } else {
-      change.drafts.push_back(draft);
+      return change;
     }
+    MC_RETURN_IF_ERROR(rules.Apply(view, draft, change));
     return change;
   };
-  Submit(std::move(request), std::move(done));
+  Submit(std::move(request),
+         [this, session, state = std::move(state), done = std::move(done),
+          attempts](Result<std::string> event_id) mutable {
+           if (event_id.status().code() == StatusCode::kAborted &&
+               attempts > 1) {
+             return TrySetState(session, std::move(state), std::move(done),
+                                attempts - 1);
+           }
+           done(std::move(event_id));
+         });
 }
 
-// Aliases that the room's canonical alias event adds must lead to the room (spec:
-// m.room.canonical_alias; PUT /rooms/{roomId}/state).
-Status MessageService::CheckAliases(const State& state, json::Value content) {
-  std::vector<std::string> aliases;
-  const json::Value alias = content["alias"];
-  if (alias && !alias.IsNull() && alias.StringOr("") != "") {
-    aliases.emplace_back(*alias.AsString());
-  } else if (alias && !alias.IsNull() && !alias.IsString()) {
-    return InvalidParamError("`alias` is a string.");
-  }
-  const json::Value alternatives = content["alt_aliases"];
-  if (alternatives && !alternatives.IsArray()) {
-    return InvalidParamError("`alt_aliases` is an array of strings.");
-  }
-  for (const json::Value item : alternatives) {
-    if (!item.IsString()) {
-      return InvalidParamError("`alt_aliases` is an array of strings.");
-    }
-    aliases.emplace_back(*item.AsString());
-  }
-  if (aliases.empty()) return OkStatus();
+Result<StateRules> MessageService::MakeRules(const Session& session,
+                                             const EventDraft& draft,
+                                             const std::string& room_id,
+                                             const json::Document& content) {
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       deps_.store.NewSnapshot());
   RoomReader reader(*snapshot, deps_.caches);
-  MC_ASSIGN_OR_RETURN(const auto head, reader.Head(state.room_id));
-  if (!head) return ForbiddenError("You are not in this room.");
-  // Those that stand there already may stay, whatever became of them.
-  MC_ASSIGN_OR_RETURN(
-      const EventPtr now,
-      reader.StateEvent(*head, head->state, kTypeCanonicalAlias, ""));
-  const auto known = [&now](std::string_view name) {
-    if (now == nullptr) return false;
-    const json::Value old = now->content();
-    if (old["alias"].StringOr("") == name) return true;
-    for (const json::Value item : old["alt_aliases"]) {
-      if (item.StringOr("") == name) return true;
-    }
-    return false;
-  };
-  for (const std::string& name : aliases) {
-    if (known(name)) continue;
-    if (!IsRoomAlias(name)) {
-      return InvalidParamError(fmt::format("{} is not a room alias.", name));
-    }
-    MC_ASSIGN_OR_RETURN(const auto room, reader.AliasRoom(name));
-    if (!room || *room != head->nid) {
-      return BadAlias(fmt::format("The alias {} does not lead here.", name));
-    }
-  }
-  return OkStatus();
+  return StateRules::Make(reader, session, draft, room_id, content.root());
 }
 
 void MessageService::Redact(const Session& session, Redaction redaction,
@@ -246,9 +225,9 @@ void MessageService::Redact(const Session& session, Redaction redaction,
     content.SetString("reason", *redaction.reason);
     draft.content = content.ToJson();
   }
-  request.prepare = [draft = std::move(draft)](
+  request.prepare = [draft = std::move(draft), session](
                         const RoomView& view) -> Result<RoomChange> {
-    MC_RETURN_IF_ERROR(CheckRedaction(view, draft.sender, draft.redacts));
+    MC_RETURN_IF_ERROR(CheckRedaction(view, session, draft.redacts));
     RoomChange change;
     change.drafts.push_back(draft);
     return change;

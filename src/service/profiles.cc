@@ -11,6 +11,7 @@
 #include "matrixcore/json/value.h"
 #include "matrixcore/json/writer.h"
 #include "matrixcore/service/account_tables.h"
+#include "matrixcore/service/user_directory.h"
 #include "service/transact.h"
 
 namespace matrixcore {
@@ -58,6 +59,13 @@ Status CheckValue(std::string_view key, json::Value value) {
     return Invalid("M_INVALID_PARAM", "This field is too long");
   }
   return OkStatus();
+}
+
+// The text of a JSON string; "" for nothing.
+std::string NameIn(const std::optional<std::string>& json) {
+  if (!json) return {};
+  const Result<json::Document> name = json::Document::ParseView(*json);
+  return name.ok() ? std::string(name->root().StringOr("")) : std::string();
 }
 
 // A member event's content with another name; what belongs to how the user once
@@ -116,6 +124,9 @@ Status ProfileService::Write(const std::string& user_id, std::string_view key,
                              const std::optional<std::string>& value) {
   const std::string field(key);
   const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
+    if (field == "displayname") {
+      UserDirectory::Index(batch, user_id, NameIn(value));
+    }
     if (!value) {
       batch.DeleteRow(kProfiles, {user_id, field});
       return OkStatus();

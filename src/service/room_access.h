@@ -20,6 +20,11 @@ inline Status InvalidParamError(std::string message) {
 inline Status BadJsonError(std::string message) {
   return Status(StatusCode::kInvalidArgument, "M_BAD_JSON", std::move(message));
 }
+// Spec: client-server API, "Account suspension".
+inline Status SuspendedError() {
+  return Status(StatusCode::kPermissionDenied, "M_USER_SUSPENDED",
+                "You cannot perform this action while suspended.");
+}
 inline Status NotFoundError(std::string message) {
   return Status(StatusCode::kNotFound, "M_NOT_FOUND", std::move(message));
 }

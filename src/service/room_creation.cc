@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "matrixcore/event/server_acl.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/id/identifiers.h"
 #include "matrixcore/json/object.h"
@@ -17,7 +18,8 @@ namespace {
 
 constexpr size_t kRoomIdLength = 18;
 constexpr int64_t kFullPower = 100;
-constexpr int64_t kTombstonePower = 150;  // Above state_default, from version 12.
+constexpr int64_t kTombstonePower =
+    150;  // Above state_default, from version 12.
 
 // Types that only those with full power may change by default.
 constexpr std::array<std::string_view, 5> kFullPowerTypes = {
@@ -76,7 +78,8 @@ Result<std::string> CreateContent(const Session& session, const NewRoom& room,
     };
     const json::Value given = room.creation_content["additional_creators"];
     if (given && !given.IsArray()) {
-      return BadJsonError("creation_content.additional_creators must be an array");
+      return BadJsonError(
+          "creation_content.additional_creators must be an array");
     }
     for (const json::Value user : given) {
       if (!user.IsString()) {
@@ -98,7 +101,8 @@ std::string PowerLevelContent(const Session& session, const NewRoom& room,
   if (!above_all) {
     users.SetInt(session.user_id, kFullPower);
     if (PresetOf(room) == Preset::kTrustedPrivateChat) {
-      for (const std::string& user : room.invite) users.SetInt(user, kFullPower);
+      for (const std::string& user : room.invite)
+        users.SetInt(user, kFullPower);
     }
   }
   json::Object events;
@@ -154,6 +158,10 @@ Result<std::vector<EventDraft>> InitialState(const Session& session,
       return BadJsonError(
           "initial_state needs objects with type, content and state_key");
     }
+    if (*type == kTypeServerAcl && state_key.StringOr("").empty() &&
+        !ServerAcl::FromContent(content).Allows(DomainOf(session.user_id))) {
+      return InvalidParamError("This would shut this server out of the room.");
+    }
     drafts.push_back(StateDraft(session, *type, state_key.StringOr(""),
                                 std::string(content.raw())));
   }
@@ -199,14 +207,14 @@ Result<std::vector<EventDraft>> RoomService::CreationDrafts(
   drafts.push_back(StateDraft(session, kTypePowerLevels, "",
                               PowerLevelContent(session, room, rules)));
   if (!alias.empty()) {
-    drafts.push_back(StateDraft(session, kTypeCanonicalAlias, "",
-                                OneField("alias", alias)));
+    drafts.push_back(
+        StateDraft(session, kTypeCanonicalAlias, "", OneField("alias", alias)));
   }
   AddPreset(session, PresetOf(room), initial, drafts);
   for (const EventDraft& draft : initial) {
-    const bool replaced = draft.state_key->empty() &&
-                          ((room.name && draft.type == kTypeName) ||
-                           (room.topic && draft.type == kTypeTopic));
+    const bool replaced =
+        draft.state_key->empty() && ((room.name && draft.type == kTypeName) ||
+                                     (room.topic && draft.type == kTypeTopic));
     if (!replaced) drafts.push_back(draft);
   }
   if (room.name) {
@@ -222,7 +230,8 @@ Result<std::vector<EventDraft>> RoomService::CreationDrafts(
     if (room.is_direct) more.emplace_back("is_direct", "true");
     MC_ASSIGN_OR_RETURN(std::string content,
                         MemberContent("invite", user, std::nullopt, more));
-    drafts.push_back(StateDraft(session, kTypeMember, user, std::move(content)));
+    drafts.push_back(
+        StateDraft(session, kTypeMember, user, std::move(content)));
   }
   return drafts;
 }
@@ -230,9 +239,9 @@ Result<std::vector<EventDraft>> RoomService::CreationDrafts(
 Result<std::string> RoomService::CreateRoom(const Session& session,
                                             const NewRoom& given) {
   NewRoom room = given;
-  const std::string_view version =
-      room.room_version.empty() ? options_.default_room_version
-                                : room.room_version;
+  const std::string_view version = room.room_version.empty()
+                                       ? options_.default_room_version
+                                       : room.room_version;
   const RoomVersionRules* rules = FindRoomVersion(version);
   if (rules == nullptr) {
     return Status(StatusCode::kInvalidArgument, "M_UNSUPPORTED_ROOM_VERSION",
@@ -264,8 +273,9 @@ Result<std::string> RoomService::CreateRoom(const Session& session,
   request.creator = session.user_id;
   request.listed = room.listed;
   if (!rules->room_id_is_create_hash) {
-    request.room_id = fmt::format(
-        "!{}:{}", deps_.random.AlphaNumeric(kRoomIdLength), options_.server_name);
+    request.room_id =
+        fmt::format("!{}:{}", deps_.random.AlphaNumeric(kRoomIdLength),
+                    options_.server_name);
   }
   MC_ASSIGN_OR_RETURN(request.drafts,
                       CreationDrafts(session, room, *rules, alias));

@@ -11,6 +11,8 @@
 #include "matrixcore/json/object.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/service/account_tables.h"
+#include "service/invite_permission.h"
+#include "service/joining.h"
 #include "service/room_access.h"
 
 namespace matrixcore {
@@ -36,16 +38,6 @@ EventDraft MemberDraft(const std::string& sender, const std::string& target,
   return draft;
 }
 
-bool IsRestricted(std::string_view join_rule) {
-  return join_rule == "restricted" || join_rule == "knock_restricted";
-}
-
-// Power levels as a view has them.
-PowerLevels LevelsOf(const RoomView& view) {
-  return PowerLevels(view.Find(kTypeCreate, ""),
-                     view.Find(kTypePowerLevels, ""));
-}
-
 }  // namespace
 
 // --- Pieces ---
@@ -57,12 +49,12 @@ Result<MemberProfile> ReadMemberProfile(Snapshot& snapshot,
                                    Row{Cell(user), Cell("avatar_url")}};
   MC_ASSIGN_OR_RETURN(const auto rows,
                       snapshot.GetMany(tables::kProfiles, keys));
-  const auto text = [](const std::optional<Row>& row)
-      -> Result<std::optional<std::string>> {
+  const auto text =
+      [](const std::optional<Row>& row) -> Result<std::optional<std::string>> {
     if (!row) return std::optional<std::string>();
-    MC_ASSIGN_OR_RETURN(
-        const json::Document value,
-        json::Document::Parse(std::string(CellText((*row)[tables::Profiles::kJson]))));
+    MC_ASSIGN_OR_RETURN(const json::Document value,
+                        json::Document::Parse(std::string(
+                            CellText((*row)[tables::Profiles::kJson]))));
     const auto string = value.root().AsString();
     if (!string) return std::optional<std::string>();
     return std::optional<std::string>(std::string(*string));
@@ -74,14 +66,9 @@ Result<MemberProfile> ReadMemberProfile(Snapshot& snapshot,
 }
 
 Status RoomService::CheckInvitee(std::string_view user_id) const {
-  if (!IsUserId(user_id)) {
-    return InvalidParamError(fmt::format("{} is not a user id.", user_id));
-  }
-  if (DomainOf(user_id) != options_.server_name) {
-    return ForbiddenError(fmt::format(
-        "{} is on another server, and this one does not federate.", user_id));
-  }
-  return OkStatus();
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps_.store.NewSnapshot());
+  return CheckInvitable(*snapshot, user_id, options_.server_name);
 }
 
 Status RoomService::CheckLocalAlias(std::string_view alias) const {
@@ -93,9 +80,8 @@ Status RoomService::CheckLocalAlias(std::string_view alias) const {
     return InvalidParamError(fmt::format("{} is not a room alias.", alias));
   }
   if (DomainOf(alias) != options_.server_name) {
-    return InvalidParamError(
-        fmt::format("{} belongs to another server than {}.", alias,
-                    options_.server_name));
+    return InvalidParamError(fmt::format(
+        "{} belongs to another server than {}.", alias, options_.server_name));
   }
   return OkStatus();
 }
@@ -113,7 +99,8 @@ Result<std::string> RoomService::MemberContent(
     if (profile.displayname) {
       content.SetString("displayname", *profile.displayname);
     }
-    if (profile.avatar_url) content.SetString("avatar_url", *profile.avatar_url);
+    if (profile.avatar_url)
+      content.SetString("avatar_url", *profile.avatar_url);
   }
   if (reason) content.SetString("reason", *reason);
   for (const auto& [key, json] : more) content.SetRaw(key, json);
@@ -134,7 +121,8 @@ Result<RoomHead> RoomService::FindRoom(RoomReader& reader,
     }
   } else {
     if (!IsRoomId(id_or_alias)) {
-      return InvalidParamError(fmt::format("{} is not a room id.", id_or_alias));
+      return InvalidParamError(
+          fmt::format("{} is not a room id.", id_or_alias));
     }
     MC_ASSIGN_OR_RETURN(head, reader.Head(id_or_alias));
   }
@@ -144,9 +132,11 @@ Result<RoomHead> RoomService::FindRoom(RoomReader& reader,
 
 Status RoomService::ChangeMembership(const Session& session,
                                      const MembershipChange& change,
-                                     std::string content, MembershipCheck check) {
+                                     std::string content,
+                                     MembershipCheck check) {
   if (!IsUserId(change.target)) {
-    return InvalidParamError(fmt::format("{} is not a user id.", change.target));
+    return InvalidParamError(
+        fmt::format("{} is not a user id.", change.target));
   }
   RoomRequest request;
   request.room_id = change.room_id;
@@ -169,76 +159,41 @@ Status RoomService::ChangeMembership(const Session& session,
 
 // --- Joining ---
 
-// The rooms that a restricted room's rule names and that the user is joined to: one
-// is enough.
-Result<bool> RoomService::MeetsRestriction(RoomReader& reader,
-                                           const Event* join_rules,
-                                           std::string_view user_id) {
-  if (join_rules == nullptr || !IsRestricted(JoinRuleOf(join_rules))) {
-    return false;
-  }
-  for (const json::Value allow : join_rules->content()["allow"]) {
-    if (allow["type"].StringOr("") != "m.room_membership") continue;
-    MC_ASSIGN_OR_RETURN(const auto head,
-                        reader.Head(allow["room_id"].StringOr("")));
-    if (!head) continue;
-    MC_ASSIGN_OR_RETURN(const auto row, reader.MembershipOf(user_id, head->nid));
-    if (row && row->membership == Membership::kJoin) return true;
-  }
-  return false;
-}
-
 namespace {
 
-Status CheckGuest(const RoomView& view, const Session& session) {
-  if (!session.is_guest) return OkStatus();
-  const Event* access = view.Find(kTypeGuestAccess, "");
-  if (access != nullptr &&
-      access->content()["guest_access"].StringOr("") == "can_join") {
-    return OkStatus();
+// Spec: POST /join, third_party_signed.
+Result<std::optional<ThirdPartyProof>> ProofOf(json::Value given) {
+  std::optional<ThirdPartyProof> proof;
+  if (given.IsMissing() || given.IsNull()) return proof;
+  const auto sender = given["sender"].AsString();
+  const auto user_id = given["mxid"].AsString();
+  const auto token = given["token"].AsString();
+  if (!sender || !user_id || !token || !given["signatures"].IsObject()) {
+    return BadJsonError(
+        "third_party_signed needs sender, mxid, token and signatures.");
   }
-  return Status(StatusCode::kPermissionDenied, "M_GUEST_ACCESS_FORBIDDEN",
-                "Guests may not join this room.");
-}
-
-// A restricted room: a local user who may invite stands for the join.  "" when it
-// needs none, or when there is none (the auth rules then refuse the join).
-std::string Authoriser(const RoomView& view, const Session& session,
-                       bool restriction_met) {
-  const Membership now = view.MembershipOf(session.user_id);
-  if (!restriction_met || now == Membership::kInvite ||
-      now == Membership::kJoin || !view.rules().restricted_joins ||
-      !IsRestricted(JoinRuleOf(view.Find(kTypeJoinRules, "")))) {
-    return {};
-  }
-  const PowerLevels levels = LevelsOf(view);
-  return view
-      .FindJoinedLocal([&levels](std::string_view user) {
-        return levels.User(user) >= levels.ToInvite();
-      })
-      .value_or("");
+  proof = ThirdPartyProof{std::string(*sender), std::string(*user_id),
+                          std::string(*token), std::string(given.raw())};
+  return proof;
 }
 
 }  // namespace
 
 Result<std::string> RoomService::Join(const Session& session,
-                                      std::string_view room_id_or_alias,
-                                      std::optional<std::string> reason) {
+                                      const JoinRequest& join) {
+  MC_ASSIGN_OR_RETURN(const std::optional<ThirdPartyProof> proof,
+                      ProofOf(join.third_party_signed));
   RoomHead head;
-  bool restriction_met = false;
+  JoinFacts facts;
   {
     MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                         deps_.store.NewSnapshot());
     RoomReader reader(*snapshot, deps_.caches);
-    MC_ASSIGN_OR_RETURN(head, FindRoom(reader, room_id_or_alias));
-    MC_ASSIGN_OR_RETURN(const EventPtr rules,
-                        reader.StateEvent(head, head.state, kTypeJoinRules, ""));
-    MC_ASSIGN_OR_RETURN(
-        restriction_met,
-        MeetsRestriction(reader, rules.get(), session.user_id));
+    MC_ASSIGN_OR_RETURN(head, FindRoom(reader, join.room_id_or_alias));
+    MC_ASSIGN_OR_RETURN(facts, ReadJoinFacts(reader, head, session.user_id));
   }
   MC_ASSIGN_OR_RETURN(const std::string content,
-                      MemberContent("join", session.user_id, reason));
+                      MemberContent("join", session.user_id, join.reason));
   RoomRequest request;
   request.room_id = head.room_id;
   request.user_id = session.user_id;
@@ -249,17 +204,7 @@ Result<std::string> RoomService::Join(const Session& session,
           EventIdOf(view.Find(kTypeMember, session.user_id));
       return change;
     }
-    MC_RETURN_IF_ERROR(CheckGuest(view, session));
-    EventDraft draft = MemberDraft(session.user_id, session.user_id, content);
-    const std::string authoriser = Authoriser(view, session, restriction_met);
-    if (!authoriser.empty()) {
-      MC_ASSIGN_OR_RETURN(const json::Document document,
-                          json::Document::ParseView(content));
-      json::Object object = json::Object::From(document.root());
-      object.SetString("join_authorised_via_users_server", authoriser);
-      draft.content = object.ToJson();
-    }
-    change.drafts.push_back(std::move(draft));
+    MC_RETURN_IF_ERROR(AddJoin(view, session, facts, content, proof, change));
     return change;
   };
   MC_RETURN_IF_ERROR(deps_.writer.SendAndWait(std::move(request)).status());
@@ -280,11 +225,11 @@ Result<std::string> RoomService::Knock(const Session& session,
   }
   MC_ASSIGN_OR_RETURN(std::string content,
                       MemberContent("knock", session.user_id, reason));
-  MC_RETURN_IF_ERROR(ChangeMembership(
-      session, change, std::move(content),
-      [](const RoomView&, Membership now) -> Result<bool> {
-        return now != Membership::kKnock;
-      }));
+  MC_RETURN_IF_ERROR(
+      ChangeMembership(session, change, std::move(content),
+                       [](const RoomView&, Membership now) -> Result<bool> {
+                         return now != Membership::kKnock;
+                       }));
   return std::move(change.room_id);
 }
 
@@ -308,17 +253,18 @@ Status RoomService::Leave(const Session& session,
                           const MembershipChange& change) {
   MC_ASSIGN_OR_RETURN(std::string content,
                       MemberContent("leave", {}, change.reason));
-  return HideUnknownRoom(ChangeMembership(
-      session, change, std::move(content),
-      [](const RoomView&, Membership now) -> Result<bool> {
-        if (now == Membership::kNone) {
-          return ForbiddenError("You are not in this room.");
-        }
-        return now != Membership::kLeave;
-      }));
+  return HideUnknownRoom(
+      ChangeMembership(session, change, std::move(content),
+                       [](const RoomView&, Membership now) -> Result<bool> {
+                         if (now == Membership::kNone) {
+                           return ForbiddenError("You are not in this room.");
+                         }
+                         return now != Membership::kLeave;
+                       }));
 }
 
-Status RoomService::Kick(const Session& session, const MembershipChange& change) {
+Status RoomService::Kick(const Session& session,
+                         const MembershipChange& change) {
   MC_ASSIGN_OR_RETURN(std::string content,
                       MemberContent("leave", {}, change.reason));
   return HideUnknownRoom(ChangeMembership(
@@ -335,7 +281,8 @@ Status RoomService::Kick(const Session& session, const MembershipChange& change)
       }));
 }
 
-Status RoomService::Ban(const Session& session, const MembershipChange& change) {
+Status RoomService::Ban(const Session& session,
+                        const MembershipChange& change) {
   MC_ASSIGN_OR_RETURN(std::string content,
                       MemberContent("ban", {}, change.reason));
   return HideUnknownRoom(ChangeMembership(
@@ -375,14 +322,14 @@ Status RoomService::Forget(const Session& session, std::string_view room_id) {
   }
   using tables::Memberships;
   WriteBatch batch;
-  batch.Require(WriteBatch::ColumnEquals{&tables::kMemberships,
-                                         {Cell(session.user_id), Cell(head->nid)},
-                                         Memberships::kIdx,
-                                         Cell(int64_t{row->idx})});
-  batch.PutRow(tables::kMemberships,
-               {session.user_id, head->nid,
-                static_cast<int64_t>(row->membership), int64_t{row->idx},
-                row->pos, int64_t{1}});
+  batch.Require(
+      WriteBatch::ColumnEquals{&tables::kMemberships,
+                               {Cell(session.user_id), Cell(head->nid)},
+                               Memberships::kIdx,
+                               Cell(int64_t{row->idx})});
+  batch.PutRow(tables::kMemberships, {session.user_id, head->nid,
+                                      static_cast<int64_t>(row->membership),
+                                      int64_t{row->idx}, row->pos, int64_t{1}});
   Status status = deps_.store.Commit(std::move(batch)).status();
   if (status.code() == StatusCode::kAborted) {
     return Status(StatusCode::kFailedPrecondition, "M_UNKNOWN",
@@ -444,13 +391,16 @@ Result<bool> RoomService::MayNameRoom(RoomReader& reader, const RoomHead& head,
   if (!row || row->membership != Membership::kJoin) return false;
   MC_ASSIGN_OR_RETURN(const EventPtr create,
                       reader.StateEvent(head, head.state, kTypeCreate, ""));
-  MC_ASSIGN_OR_RETURN(const EventPtr power,
-                      reader.StateEvent(head, head.state, kTypePowerLevels, ""));
+  MC_ASSIGN_OR_RETURN(
+      const EventPtr power,
+      reader.StateEvent(head, head.state, kTypePowerLevels, ""));
   const PowerLevels levels(create.get(), power.get());
-  return levels.User(session.user_id) >= levels.ToSend(kTypeCanonicalAlias, true);
+  return levels.User(session.user_id) >=
+         levels.ToSend(kTypeCanonicalAlias, true);
 }
 
-Status RoomService::DeleteAlias(const Session& session, std::string_view alias) {
+Status RoomService::DeleteAlias(const Session& session,
+                                std::string_view alias) {
   using tables::Aliases;
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       deps_.store.NewSnapshot());
@@ -489,8 +439,8 @@ Result<std::string> RoomService::ResolveAlias(std::string_view alias) {
   return std::move(head->room_id);
 }
 
-Result<std::vector<std::string>> RoomService::Aliases(const Session& session,
-                                                      std::string_view room_id) {
+Result<std::vector<std::string>> RoomService::Aliases(
+    const Session& session, std::string_view room_id) {
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       deps_.store.NewSnapshot());
   RoomReader reader(*snapshot, deps_.caches);

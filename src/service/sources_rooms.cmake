@@ -1,6 +1,11 @@
-set(SRCS_rooms client_events.cc client_relations.cc event_filter.cc history.cc
-               legacy_sync.cc messages.cc relations.cc room_creation.cc room_window.cc
-               rooms.cc search.cc search_follower.cc)
-set(HDRS_rooms client_events.h event_filter.h history.h legacy_sync.h messages.h
-               relations.h rooms.h search.h search_follower.h)
-set(TESTS_rooms event_filter_test.cc)
+set(SRCS_rooms client_events.cc client_relations.cc directory.cc event_filter.cc
+               history.cc invite_permission.cc joining.cc legacy_sync.cc
+               messages.cc openid.cc relations.cc reports.cc room_creation.cc
+               room_preview_json.cc room_settings.cc room_upgrade.cc
+               room_window.cc rooms.cc search.cc search_follower.cc spaces.cc
+               state_rules.cc user_directory.cc)
+set(HDRS_rooms client_events.h directory.h event_filter.h history.h legacy_sync.h
+               messages.h openid.h relations.h reports.h rooms.h search.h
+               search_follower.h user_directory.h)
+set(TESTS_rooms event_filter_test.cc room_settings_test.cc
+                user_directory_test.cc)

@@ -39,6 +39,20 @@ struct HomeserverOptions {
   std::string public_base_url;
   std::string default_room_version = "12";
 
+  // What /.well-known/matrix/support tells; nothing when all of it is empty.
+  struct Support {
+    struct Contact {
+      std::string role = "m.role.admin";
+      std::string matrix_id = {};  // At least one of these two.
+      std::string email_address = {};
+    };
+    std::vector<Contact> contacts = {};
+    std::string page = {};  // A URL.
+  } support;
+  // The policy server that this host name has, for /.well-known: its unpadded
+  // base64 ed25519 key; "" for none.
+  std::string policy_server_key;
+
   struct Registration {
     bool enabled = true;
     bool guests = false;
@@ -53,6 +67,7 @@ struct HomeserverOptions {
     RateLimitRule registration{0.2, 10};
     RateLimitRule message{20, 100};
     RateLimitRule join{2, 30};
+    RateLimitRule report{0.1, 20};
     RateLimitRule other{50, 200};
   } rate_limits;
 

@@ -32,7 +32,15 @@ enum class Auth : uint8_t {
   kUser,
 };
 // Which bucket of limits counts the request (see RateLimits in api/homeserver.h).
-enum class RateLimit : uint8_t { kNone, kLogin, kRegistration, kMessage, kJoin, kDefault };
+enum class RateLimit : uint8_t {
+  kNone,
+  kLogin,
+  kRegistration,
+  kMessage,
+  kJoin,
+  kReport,
+  kDefault,
+};
 // Where the handler runs.
 enum class Lane : uint8_t {
   kInline,       // On the transport's thread: only for answers without I/O.

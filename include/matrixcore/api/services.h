@@ -23,6 +23,10 @@ class HistoryService;      // service/history.h
 class RelationService;     // service/relations.h
 class SearchService;       // service/search.h
 class LegacySyncService;   // service/legacy_sync.h
+class DirectoryService;    // service/directory.h
+class UserDirectory;       // service/user_directory.h
+class ReportService;       // service/reports.h
+class OpenIdService;       // service/openid.h
 class EphemeralService;    // service/ephemeral.h
 class SyncService;         // service/sync.h
 class PresenceService;     // service/presence.h
@@ -54,6 +58,10 @@ struct Services {
   RelationService& relations;
   SearchService& search;
   LegacySyncService& legacy_sync;
+  DirectoryService& directory;
+  UserDirectory& user_directory;
+  ReportService& reports;
+  OpenIdService& openid;
   EphemeralService& ephemeral;
   SyncService& sync;
   PresenceService& presence;

@@ -27,6 +27,8 @@ struct Users {
     kAdmin,
     kDeactivated,  // When, or null.
     kErased,       // 1: the user asked for it at deactivation.
+    kLocked,       // 1: may do nothing but log out.
+    kSuspended,    // 1: may read, but not write.
   };
 };
 extern const TableSpec kUsers;
@@ -144,6 +146,34 @@ struct DeviceListChanges {
   enum Index : uint32_t { kByPos };
 };
 extern const TableSpec kDeviceListChanges;
+
+// Words under which users are found in the user directory.
+struct UserWords {
+  enum Column : uint32_t { kUser, kWord };
+  enum Index : uint32_t { kByWord };
+};
+extern const TableSpec kUserWords;
+
+// Tokens with which users prove to third parties who they are.
+struct OpenIdTokens {
+  enum Column : uint32_t { kHash, kUser, kExpires };
+  enum Index : uint32_t { kByExpires };
+};
+extern const TableSpec kOpenIdTokens;
+
+// What users reported to those who run the server.
+struct Reports {
+  enum Column : uint32_t {
+    kId,  // The log position at which it was made.
+    kTs,
+    kReporter,
+    kRoomId,   // Null in reports of users.
+    kEventId,  // Null but in reports of events.
+    kUser,     // The reported user, or the event's sender; null for rooms.
+    kReason,   // Null if none was given.
+  };
+};
+extern const TableSpec kReports;
 
 // All of the above.
 std::vector<TableSpec> AccountTables();

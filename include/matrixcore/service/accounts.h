@@ -29,6 +29,10 @@ struct Session {
   std::string device_id = {};
   bool is_guest = false;
   bool is_admin = false;
+  // Spec: "Account moderation".  A locked user may only log out; what a suspended
+  // one may do is decided where it is done.
+  bool is_locked = false;
+  bool is_suspended = false;
 };
 
 // A user of this server.
@@ -39,6 +43,8 @@ struct Account {
   bool is_admin = false;
   bool deactivated = false;
   bool has_password = false;
+  bool locked = false;
+  bool suspended = false;
 };
 
 struct NewAccount {
@@ -114,12 +120,12 @@ class AccountService {
   // Opens a session on a new device, or on a device that the user has: then its
   // old tokens become unknown and it keeps its name.
   // kInvalidArgument M_INVALID_PARAM for a device id over 255 bytes;
-  // kNotFound if there is no such account.
+  // kNotFound if there is no such account; kUnauthenticated M_USER_LOCKED.
   Result<NewSession> OpenSession(std::string_view user_id,
                                  const SessionRequest& request);
   // Gives new tokens for a refresh token.  It stays good until one of the new
   // tokens is used (spec: "Refreshing access tokens"); so does its access token
-  // until it expires.  kUnauthenticated M_UNKNOWN_TOKEN.
+  // until it expires.  kUnauthenticated M_UNKNOWN_TOKEN, M_USER_LOCKED.
   Result<NewSession> Refresh(std::string_view refresh_token);
   // Delete devices with all that belongs to them; their tokens are unknown when
   // it returns.  Devices that do not exist are ignored.
@@ -148,6 +154,14 @@ class AccountService {
   // For good: no login, no tokens, no devices; the hooks make the user leave
   // all rooms.  `erase` also removes the profile and the account data.
   Status Deactivate(std::string_view user_id, bool erase);
+
+  // Locks or suspends an account, or lifts that; tells at once in every session,
+  // and keeps them all.  kNotFound M_NOT_FOUND if there is no such account, or it
+  // is deactivated.
+  Status SetLocked(std::string_view user_id, bool locked);
+  Status SetSuspended(std::string_view user_id, bool suspended);
+  // Whether the user has administrators' rights, by the store or the options.
+  bool IsAdmin(const Account& account) const;
 
   const std::string& server_name() const { return options_.server_name; }
   // "@localpart:server" of a localpart or a full user id, as a client gives it

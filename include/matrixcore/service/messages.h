@@ -17,6 +17,8 @@
 
 namespace matrixcore {
 
+class StateRules;  // service/state_rules.h
+
 class MessageService {
  public:
   // The event id.  Errors: M_FORBIDDEN (not in the room, no such room, or the auth
@@ -44,7 +46,10 @@ class MessageService {
 
   // PUT /rooms/{roomId}/state/{eventType}/{stateKey}.  Setting what is already so
   // answers with the event that is there.  M_BAD_ALIAS and M_INVALID_PARAM for
-  // an m.room.canonical_alias that names aliases which do not lead here.
+  // an m.room.canonical_alias that names aliases which do not lead here;
+  // M_INVALID_PARAM for an m.room.server_acl that shuts this server out and for a
+  // membership that there is not; M_INVITE_BLOCKED; joins as RoomService::Join.
+  // When a room closes itself to guests, those who are in it leave.
   struct State {
     std::string room_id;
     std::string type;
@@ -66,7 +71,10 @@ class MessageService {
   void Redact(const Session& session, Redaction redaction, Done done);
 
  private:
-  Status CheckAliases(const State& state, json::Value content);
+  void TrySetState(const Session& session, State state, Done done, int attempts);
+  Result<StateRules> MakeRules(const Session& session, const EventDraft& draft,
+                               const std::string& room_id,
+                               const json::Document& content);
   void Submit(RoomRequest request, Done done);
 
   const Deps deps_;

@@ -48,6 +48,23 @@ struct NewRoom {
   json::Value power_level_content_override;
 };
 
+// POST /rooms/{roomId}/upgrade.
+struct RoomUpgrade {
+  std::string new_version;
+  // Ignored by versions that have no creators beside the first.
+  std::vector<std::string> additional_creators;
+};
+
+struct ThirdPartyProof;  // service/joining.h
+
+// POST /join.
+struct JoinRequest {
+  std::string room_id_or_alias;
+  std::optional<std::string> reason;
+  // third_party_signed, or a missing Value; read during the call only.
+  json::Value third_party_signed;
+};
+
 // A change of someone's membership.
 struct MembershipChange {
   std::string room_id;
@@ -72,8 +89,18 @@ class RoomService {
 
   // Makes the room with everything in it in one commit and returns its id.
   // M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE (alias), M_INVALID_ROOM_STATE (the
-  // initial state does not pass the auth rules), M_INVALID_PARAM, M_BAD_JSON.
+  // initial state does not pass the auth rules), M_INVALID_PARAM, M_BAD_JSON,
+  // M_INVITE_BLOCKED.
   Result<std::string> CreateRoom(const Session& session, const NewRoom& room);
+
+  // Replaces a room by one of another version and returns the new one's id (spec:
+  // "Room Upgrades").  It gets the old one's power levels, join rules, history
+  // visibility, guest access, name, topic, avatar, encryption, server ACL, bans,
+  // local aliases and place in the directory, in one commit; never its members.
+  // M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM (a creator that is no user id),
+  // M_FORBIDDEN (no such room, or no power to send its tombstone).
+  Result<std::string> Upgrade(const Session& session, std::string_view room_id,
+                              const RoomUpgrade& upgrade);
 
   // --- Membership (spec: "Room membership") ---
   // M_FORBIDDEN whenever the auth rules say no; M_NOT_FOUND for a room to join
@@ -81,14 +108,15 @@ class RoomService {
   // who is not banned).  Doing again what is already so is ok.
 
   // Joins a room by id or alias; returns the room id.  Restricted rooms: the server
-  // authorises the join when one of its users may invite.
-  // M_GUEST_ACCESS_FORBIDDEN for guests.
-  Result<std::string> Join(const Session& session,
-                           std::string_view room_id_or_alias,
-                           std::optional<std::string> reason);
+  // authorises the join when one of its users may invite.  Who comes from the room
+  // that this one replaces keeps their settings.
+  // M_GUEST_ACCESS_FORBIDDEN for guests; M_FORBIDDEN also for a proof of a third
+  // party that goes with no invite; M_BAD_JSON for a malformed one.
+  Result<std::string> Join(const Session& session, const JoinRequest& request);
   Result<std::string> Knock(const Session& session,
                             std::string_view room_id_or_alias,
                             std::optional<std::string> reason);
+  // M_INVITE_BLOCKED by someone who wants no invites.
   Status Invite(const Session& session, const MembershipChange& change);
   Status Leave(const Session& session, const MembershipChange& change);
   Status Kick(const Session& session, const MembershipChange& change);
@@ -126,8 +154,6 @@ class RoomService {
   Status CheckInvitee(std::string_view user_id) const;
   Status CheckLocalAlias(std::string_view alias) const;
   Result<RoomHead> FindRoom(RoomReader& reader, std::string_view id_or_alias);
-  Result<bool> MeetsRestriction(RoomReader& reader, const Event* join_rules,
-                                std::string_view user_id);
   Result<bool> MayNameRoom(RoomReader& reader, const RoomHead& head,
                            const Session& session);
   // `more` are further members of the content: name and JSON.
@@ -141,6 +167,28 @@ class RoomService {
                                                  const std::string& alias);
   Status ChangeMembership(const Session& session, const MembershipChange& change,
                           std::string content, MembershipCheck check);
+
+  // --- Upgrades ---
+  struct OldRoom;
+  Result<OldRoom> ReadOldRoom(RoomReader& reader, std::string_view room_id);
+  Status CheckMayUpgrade(RoomReader& reader, const OldRoom& old,
+                         const Session& session);
+  std::string SuccessorContent(const Session& session, const OldRoom& old,
+                               const RoomVersionRules& rules,
+                               const std::vector<std::string>& more_creators);
+  Result<std::vector<EventDraft>> SuccessorDrafts(
+      const Session& session, const OldRoom& old, const RoomVersionRules& rules,
+      const std::vector<std::string>& more_creators);
+  Result<std::string> MakeSuccessor(
+      const Session& session, const OldRoom& old, const RoomVersionRules& rules,
+      const std::vector<std::string>& more_creators);
+  Status SendRemainingBans(const Session& session, const OldRoom& old,
+                           const std::string& new_room,
+                           const std::string& lasting_levels);
+  Status TakeOverSettings(const std::string& user_id, const std::string& old_room,
+                          const std::string& new_room);
+  Status CloseOldRoom(const Session& session, const OldRoom& old,
+                      const std::string& new_room);
 
   const Options options_;
   const Deps deps_;
