@@ -59,6 +59,7 @@ struct RoomView {
   int64_t joined = -1;
   int64_t invited = -1;
   std::string heroes;
+  std::string unread;
   // Everything since the beginning of the room is in the timeline.
   bool whole = false;
 };
@@ -177,6 +178,9 @@ class SyncClient {
           }
         }
       }
+    }
+    if (const json::Value unread = room["unread_notifications"]) {
+      view.unread = unread.raw();
     }
     const json::Value summary = room["summary"];
     if (const auto n = summary["m.joined_member_count"].AsInt())
