@@ -93,6 +93,8 @@ class World {
                                              .metrics = *metrics_})
                   .value();
     alice_ = Register("alice");
+    // Each brings the index forward: nothing of that is left for later.
+    for (int i = 0; i < kMessages / 2000 + 20; ++i) Search("nothing");
   }
   ~World() {
     server_->Shutdown();
@@ -132,6 +134,13 @@ class World {
                             PercentEncode(talk_), query),
                 "", alice_);
   }
+  HttpResponse Search(std::string_view term) {
+    return Call(HttpMethod::kPost, "/_matrix/client/v3/search",
+                fmt::format(R"({{"search_categories":{{"room_events":{{)"
+                            R"("search_term":"{}","order_by":"recent"}}}}}})",
+                            term),
+                alice_);
+  }
   // The access token.
   std::string Register(std::string_view name) {
     const HttpResponse response =
@@ -144,7 +153,6 @@ class World {
     return std::string(body->root()["access_token"].StringOr(""));
   }
 
-  const std::string& alice() const { return alice_; }
   const std::string& talk() const { return talk_; }
   const std::string& crowd() const { return crowd_; }
   Position first() const { return first_; }
@@ -297,7 +305,10 @@ void BM_NewestPage(benchmark::State& state) {
     longest.Run([&] { world.Messages("dir=b&limit=100"); });
   }
 }
-BENCHMARK(BM_NewestPage)->UseManualTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_NewestPage)
+    ->UseManualTime()
+    ->MeasureProcessCPUTime()
+    ->Unit(benchmark::kMillisecond);
 
 // Anywhere in the room: mostly not in the caches.
 void PagesBetween(benchmark::State& state, double begin, double end,
@@ -317,17 +328,26 @@ void PagesBetween(benchmark::State& state, double begin, double end,
 }
 
 void BM_AnyPage(benchmark::State& state) { PagesBetween(state, 0, 0.9, ""); }
-BENCHMARK(BM_AnyPage)->UseManualTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_AnyPage)
+    ->UseManualTime()
+    ->MeasureProcessCPUTime()
+    ->Unit(benchmark::kMillisecond);
 
 void BM_AnyPageLazily(benchmark::State& state) {
   PagesBetween(state, 0, 0.9, "&filter=%7B%22lazy_load_members%22%3Atrue%7D");
 }
-BENCHMARK(BM_AnyPageLazily)->UseManualTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_AnyPageLazily)
+    ->UseManualTime()
+    ->MeasureProcessCPUTime()
+    ->Unit(benchmark::kMillisecond);
 
 void BM_PageWithRelations(benchmark::State& state) {
   PagesBetween(state, 0.9, 1, "");
 }
-BENCHMARK(BM_PageWithRelations)->UseManualTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_PageWithRelations)
+    ->UseManualTime()
+    ->MeasureProcessCPUTime()
+    ->Unit(benchmark::kMillisecond);
 
 void BM_Join(benchmark::State& state) {
   World& world = TheWorld();
@@ -340,36 +360,28 @@ void BM_Join(benchmark::State& state) {
     longest.Run([&] { world.Call(HttpMethod::kPost, target, "{}", token); });
   }
 }
-BENCHMARK(BM_Join)->UseManualTime()->Iterations(100)->Unit(
-    benchmark::kMillisecond);
+BENCHMARK(BM_Join)
+    ->UseManualTime()
+    ->MeasureProcessCPUTime()
+    ->Iterations(100)
+    ->Unit(benchmark::kMillisecond);
 
 void BM_Search(benchmark::State& state, std::string_view term) {
   World& world = TheWorld();
-  const std::string body =
-      fmt::format(R"({{"search_categories":{{"room_events":{{)"
-                  R"("search_term":"{}","order_by":"recent"}}}}}})",
-                  term);
-  // The first searches index what is missing.
-  for (int i = 0; i < kMessages / 2000 + 10; ++i) {
-    world.Call(HttpMethod::kPost, "/_matrix/client/v3/search", body,
-               world.alice());
-  }
   Longest longest(state);
-  for (auto _ : state) {
-    longest.Run([&] {
-      world.Call(HttpMethod::kPost, "/_matrix/client/v3/search", body,
-                 world.alice());
-    });
-  }
+  for (auto _ : state) longest.Run([&] { world.Search(term); });
 }
 BENCHMARK_CAPTURE(BM_Search, OneMatch, "number 4711")
     ->UseManualTime()
+    ->MeasureProcessCPUTime()
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(BM_Search, EveryMessageMatches, "message usual")
     ->UseManualTime()
+    ->MeasureProcessCPUTime()
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(BM_Search, AShortWord, "of")
     ->UseManualTime()
+    ->MeasureProcessCPUTime()
     ->Unit(benchmark::kMillisecond);
 
 }  // namespace

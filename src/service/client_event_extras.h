@@ -64,7 +64,7 @@ class ClientEvents::BundleLoader {
   Status FindOtherEdit(Parent& parent);
   Status FindThread(Parent& parent);
   Status FindThreadEvents(Parent& parent);
-  Status FindReferences(Parent& parent);
+  Status FindReferences();
   Status FindShares();
   Status LoadNested();
   // The visible ones of `related`, in their order.

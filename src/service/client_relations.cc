@@ -1,6 +1,7 @@
 // ClientEvents: unsigned.m.relations (spec: client-server API, "Aggregations of
 // child events").
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "matrixcore/event/relation.h"
@@ -34,11 +35,7 @@ Status ClientEvents::BundleLoader::Load(std::span<const StoredEvent> events,
                       reader_.MembershipOf(user_id_, room_.nid));
   joined_ = row && row->membership == Membership::kJoin;
   MC_RETURN_IF_ERROR(FindNewest());
-  for (Parent& parent : parents_) {
-    if (parent.summary.references > 0) {
-      MC_RETURN_IF_ERROR(FindReferences(parent));
-    }
-  }
+  MC_RETURN_IF_ERROR(FindReferences());
   MC_RETURN_IF_ERROR(FindShares());
   MC_RETURN_IF_ERROR(LoadNested());
   for (Parent& parent : parents_) {
@@ -181,15 +178,29 @@ Status ClientEvents::BundleLoader::FindThreadEvents(Parent& parent) {
   return OkStatus();
 }
 
-Status ClientEvents::BundleLoader::FindReferences(Parent& parent) {
-  MC_ASSIGN_OR_RETURN(const std::vector<RelatedEvent> events,
-                      reader_.Relations(room_, parent.summary.target,
-                                        {.rel_type = kRelReference,
-                                         .newest_first = false,
-                                         .limit = kMaxReferences}));
-  MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> visible, Visible(events));
-  for (const StoredEvent& event : visible) {
-    parent.bundle.references.push_back(event.event->event_id());
+Status ClientEvents::BundleLoader::FindReferences() {
+  std::vector<RelatedEvent> all;
+  std::vector<size_t> counts(parents_.size(), 0);
+  for (size_t i = 0; i < parents_.size(); ++i) {
+    if (parents_[i].summary.references == 0) continue;
+    MC_ASSIGN_OR_RETURN(std::vector<RelatedEvent> events,
+                        reader_.Relations(room_, parents_[i].summary.target,
+                                          {.rel_type = kRelReference,
+                                           .newest_first = false,
+                                           .limit = kMaxReferences}));
+    counts[i] = events.size();
+    std::move(events.begin(), events.end(), std::back_inserter(all));
+  }
+  if (all.empty()) return OkStatus();
+  MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> visible, Visible(all));
+  auto entry = all.begin();
+  auto event = visible.begin();
+  for (size_t i = 0; i < parents_.size(); ++i) {
+    for (size_t n = 0; n < counts[i]; ++n, ++entry) {
+      if (event == visible.end() || event->idx != entry->idx) continue;
+      parents_[i].bundle.references.push_back(event->event->event_id());
+      ++event;
+    }
   }
   return OkStatus();
 }

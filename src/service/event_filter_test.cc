@@ -61,6 +61,20 @@ TEST(EventFilterTest, ReadsTheFlagsAndTheLimit) {
   EXPECT_EQ(filter.room.timeline.limit, 5u);
 }
 
+TEST(EventFilterTest, ReadsWhatMustRelateToAnEvent) {
+  const SyncFilter filter = Parse(
+      R"({"room":{"timeline":{"related_by_senders":["@a:x"],
+          "related_by_rel_types":["m.thread"]}}})");
+  EXPECT_TRUE(filter.room.timeline.AsksForRelations());
+  EXPECT_EQ(filter.room.timeline.related_by_senders,
+            std::vector<std::string>{"@a:x"});
+  EXPECT_EQ(filter.room.timeline.related_by_rel_types,
+            std::vector<std::string>{"m.thread"});
+  EXPECT_FALSE(filter.room.state.AsksForRelations());
+  EXPECT_FALSE(
+      ParseError(R"({"room":{"timeline":{"related_by_senders":7}}})").ok());
+}
+
 TEST(EventFilterTest, WrongTypesAreNamed) {
   EXPECT_EQ(ParseError(R"({"room":{"timeline":{"types":"m.x"}}})").errcode(),
             "M_BAD_JSON");

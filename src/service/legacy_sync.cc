@@ -187,6 +187,46 @@ Status RoomInfoWriter::WriteInvite(const RoomHead& room, EventIdx invite) {
   return OkStatus();
 }
 
+// Whether the user is joined to one of those rooms, which are sorted.
+Result<bool> SharesRoom(RoomReader& reader, const std::string& user_id,
+                        const std::vector<RoomNid>& rooms) {
+  MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> rows,
+                      reader.RoomsOf(user_id));
+  return std::any_of(
+      rows.begin(), rows.end(), [&rooms](const MembershipRow& row) {
+        return row.membership == Membership::kJoin &&
+               std::binary_search(rooms.begin(), rooms.end(), row.room);
+      });
+}
+
+// Of everybody who is present and in a room with the user.
+Status WritePresence(json::Writer& out, RoomReader& reader,
+                     const PresenceService& presence,
+                     const std::vector<MembershipRow>& own, Timestamp now) {
+  std::vector<RoomNid> rooms;
+  for (const MembershipRow& row : own) {
+    if (row.membership == Membership::kJoin) rooms.push_back(row.room);
+  }
+  std::sort(rooms.begin(), rooms.end());
+  MC_ASSIGN_OR_RETURN(const std::vector<Presence> users,
+                      presence.Since(reader.snapshot(), 0));
+  out.Key("presence").BeginArray();
+  for (const Presence& user : users) {
+    MC_ASSIGN_OR_RETURN(const bool shares,
+                        SharesRoom(reader, user.user_id, rooms));
+    if (!shares) continue;
+    out.BeginObject();
+    out.Key("content").BeginObject();
+    PresenceService::WriteMembers(out, user, now);
+    out.EndObject();
+    out.Field("sender", user.user_id);
+    out.Field("type", "m.presence");
+    out.EndObject();
+  }
+  out.EndArray();
+  return OkStatus();
+}
+
 }  // namespace
 
 struct LegacySyncService::Rep : std::enable_shared_from_this<Rep> {
@@ -262,7 +302,8 @@ Result<std::string> LegacySyncService::InitialSync(const Session& session,
   }
   out.EndArray();
   out.Field("end", TokenAt(reader.position()));
-  out.Key("presence").BeginArray().EndArray();
+  MC_RETURN_IF_ERROR(
+      WritePresence(out, reader, deps.presence, rows, deps.clock.Now()));
   out.Key("rooms").BeginArray();
   for (const MembershipRow& row : rows) {
     const bool left = row.membership == Membership::kLeave ||

@@ -213,8 +213,8 @@ Result<std::vector<bool>> Participated(RoomReader& reader, const RoomHead& room,
   return participated;
 }
 
-// Whether the user may see something of each of those threads: else they are no
-// threads to this user.  Only asked for users who left.
+// Whether the user may see something of a thread: else it is none to this user.
+// Asked for those who left, and those who ignore somebody.
 Result<bool> HasVisibleEvent(RoomReader& reader, const RoomHead& room,
                              const std::string& user_id,
                              const IgnoredUsers& ignored,
@@ -249,30 +249,32 @@ Result<ThreadPage> ReadThreads(RoomReader& reader, const RoomWindow& window,
   size_t budget = std::max(kMinReads, limit * kReadsPerEvent);
   while (true) {
     const size_t wanted = std::min(budget, limit - page.roots.size() + 1);
-    MC_ASSIGN_OR_RETURN(std::vector<RelationSummary> threads,
+    MC_ASSIGN_OR_RETURN(const std::vector<RelationSummary> threads,
                         reader.Threads(room, until, wanted));
     const bool end = threads.size() < wanted;
     budget -= std::min(budget, threads.size());
-    std::erase_if(threads, [](const RelationSummary& thread) {
-      return thread.target_idx == 0;
-    });
     std::vector<EventIdx> idxs;
-    for (const RelationSummary& t : threads) idxs.push_back(t.target_idx);
+    for (const RelationSummary& thread : threads) {
+      if (thread.target_idx != 0) idxs.push_back(thread.target_idx);
+    }
     MC_ASSIGN_OR_RETURN(std::vector<StoredEvent> roots,
                         reader.StoredEvents(room, idxs));
     MC_ASSIGN_OR_RETURN(const std::vector<bool> visible,
                         reader.Visible(room, user_id, roots));
     MC_ASSIGN_OR_RETURN(const std::vector<bool> participated,
                         Participated(reader, room, user_id, roots));
-    for (size_t i = 0; i < roots.size(); ++i) {
-      bool take = visible[i] && roots[i].flags == 0 &&
+    size_t next = 0;
+    for (const RelationSummary& thread : threads) {
+      const size_t i = next;
+      if (thread.target_idx != 0) ++next;
+      bool take = i < next && visible[i] && roots[i].flags == 0 &&
                   (participated[i] || !only_participated);
       if (take && (!window.joined || !ignored.empty())) {
         MC_ASSIGN_OR_RETURN(
-            take, HasVisibleEvent(reader, room, user_id, ignored, threads[i]));
+            take, HasVisibleEvent(reader, room, user_id, ignored, thread));
       }
       if (take && page.roots.size() == limit) return page;
-      until = threads[i].thread_pos - 1;
+      until = thread.thread_pos - 1;
       page.next = until;
       if (take) page.roots.push_back(std::move(roots[i]));
     }

@@ -8,4 +8,4 @@ set(HDRS_rooms client_events.h directory.h event_filter.h history.h legacy_sync.
                messages.h openid.h relations.h reports.h rooms.h search.h
                search_follower.h user_directory.h)
 set(TESTS_rooms event_filter_test.cc room_settings_test.cc
-                user_directory_test.cc)
+                search_follower_test.cc user_directory_test.cc)

@@ -238,8 +238,19 @@ TEST_F(HistoryTest, AnInitialSyncGivesRoomsInvitationsAndOnRequestLeftRooms) {
               fmt::format("/_matrix/client/v3/user/{}/account_data/org.x",
                           PercentEncode(bob_.user_id)),
               R"({"k":1})");
+  ASSERT_EQ(server_
+                .Put(alice_,
+                     fmt::format("/_matrix/client/v3/presence/{}/status",
+                                 PercentEncode(alice_.user_id)),
+                     R"({"presence":"online","status_msg":"here"})")
+                .status,
+            200);
   const Answer sync = GetPath(bob_, "initialSync?limit=1");
   ASSERT_TRUE(sync.ok()) << sync.text();
+  ASSERT_EQ(sync["presence"].size(), 1u) << sync.text();
+  EXPECT_EQ(sync["presence"].at(0)["sender"].StringOr(""), alice_.user_id);
+  EXPECT_EQ(sync["presence"].at(0)["content"]["status_msg"].StringOr(""),
+            "here");
   std::map<std::string, std::string> memberships;
   for (const json::Value room : sync["rooms"]) {
     const std::string id(room["room_id"].StringOr(""));

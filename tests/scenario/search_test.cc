@@ -229,6 +229,8 @@ TEST_F(SearchTest, EncryptedRoomsAreNotSearched) {
 }
 
 TEST_F(SearchTest, ContextComesWithTokensAndProfiles) {
+  SetState(alice_, room_, "m.room.member",
+           R"({"membership":"join","displayname":"Alice"})", alice_.user_id);
   for (int i = 0; i < 3; ++i) Say(bob_, room_, fmt::format("before{}", i));
   Say(alice_, room_, "needle");
   for (int i = 0; i < 3; ++i) Say(bob_, room_, fmt::format("after{}", i));
@@ -242,7 +244,7 @@ TEST_F(SearchTest, ContextComesWithTokensAndProfiles) {
               ElementsAre("before2", "before1"));
   EXPECT_THAT(Bodies(context["events_after"]), ElementsAre("after0"));
   EXPECT_EQ(context["profile_info"][alice_.user_id]["displayname"].StringOr(""),
-            "alice");
+            "Alice");
   EXPECT_TRUE(context["profile_info"][bob_.user_id].IsObject());
   EXPECT_THAT(Bodies(Get(bob_, room_,
                          fmt::format("messages?dir=b&limit=1&from={}",

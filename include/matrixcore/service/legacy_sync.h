@@ -18,6 +18,7 @@
 #include "matrixcore/room/room_reader.h"
 #include "matrixcore/service/accounts.h"
 #include "matrixcore/service/notifier.h"
+#include "matrixcore/service/presence.h"
 #include "matrixcore/service/tokens.h"
 
 namespace matrixcore {
@@ -32,6 +33,7 @@ class LegacySyncService {
     RoomCaches& caches;
     const Clock& clock;
     Notifier& notifier;
+    const PresenceService& presence;
   };
   LegacySyncService(const Options& options, const Deps& deps);
   // Returns when no answer is being made any more; as SyncService.
