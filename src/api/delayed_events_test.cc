@@ -195,6 +195,19 @@ TEST_F(DelayedEventsTest, TransactionsAreRepeatable) {
   EXPECT_NE(Id(Schedule(alice_, 1000, "other")), id);
 }
 
+TEST_F(DelayedEventsTest, GuestsMayUseThem) {
+  FakeHomeserverOptions options;
+  options.homeserver.registration.guests = true;
+  FakeHomeserver server(options);
+  const HttpResponse guest =
+      server.Call(HttpMethod::kPost,
+                  "/_matrix/client/v3/register?kind=guest", "{}");
+  ASSERT_EQ(guest.status, 200) << guest.body;
+  EXPECT_THAT(server.Call(HttpMethod::kGet, kEvents, "",
+                          TextAt(guest, "access_token")),
+              IsJson(R"({"delayed_events":[]})"));
+}
+
 TEST_F(DelayedEventsTest, RefusesBadRequests) {
   EXPECT_THAT(Schedule(alice_, 0), IsError(400, "M_INVALID_PARAM"));
   EXPECT_THAT(Schedule(alice_, 3'600'001), IsError(403, "M_FORBIDDEN"));
