@@ -29,6 +29,31 @@ HttpResponse From(FakeHomeserver& server, std::string_view target,
   return answer.get();
 }
 
+// Spec: GET /.well-known/matrix/support and /.well-known/matrix/policy_server.
+TEST(ServerTest, SupportAndPolicyServerAreToldWhenThereAreSome) {
+  FakeHomeserver without;
+  FakeHomeserverOptions options;
+  options.homeserver.support.contacts = {
+      {.matrix_id = "@admin:x"},
+      {.role = "m.role.security", .email_address = "a@b.example"}};
+  options.homeserver.support.page = "https://x/help";
+  options.homeserver.policy_server_key = "AAAA";
+  FakeHomeserver with(options);
+  const std::string support = "/.well-known/matrix/support";
+  EXPECT_THAT(without.Call(HttpMethod::kGet, support),
+              IsError(404, "M_NOT_FOUND"));
+  EXPECT_THAT(with.Call(HttpMethod::kGet, support), IsJson(R"({
+      "contacts": [
+        {"role": "m.role.admin", "matrix_id": "@admin:x"},
+        {"role": "m.role.security", "email_address": "a@b.example"}],
+      "support_page": "https://x/help"})"));
+  const std::string policy = "/.well-known/matrix/policy_server";
+  EXPECT_THAT(without.Call(HttpMethod::kGet, policy),
+              IsError(404, "M_NOT_FOUND"));
+  EXPECT_THAT(with.Call(HttpMethod::kGet, policy),
+              IsJson(R"({"public_keys": {"ed25519": "AAAA"}})"));
+}
+
 TEST(ServerTest, VersionsAreListed) {
   FakeHomeserver server;
   const HttpResponse response =
@@ -184,7 +209,7 @@ TEST_F(CreateTest, AFullLaneRefusesAtOnce) {
   auto server = Homeserver::Create(options, {.store = *store_,
                                              .cache = *cache_,
                                              .blobs = *blobs_,
-                                                   .search = *search_,
+                                             .search = *search_,
                                              .coordinator = *coordinator_,
                                              .bus = *bus_,
                                              .clock = time_,
@@ -224,7 +249,7 @@ TEST_F(CreateTest, ALaneThatDropsItsTasksAnswers500) {
         Homeserver::Create(HomeserverOptions(), {.store = *store_,
                                                  .cache = *cache_,
                                                  .blobs = *blobs_,
-                                                   .search = *search_,
+                                                 .search = *search_,
                                                  .coordinator = *coordinator_,
                                                  .bus = *bus_,
                                                  .clock = time_,

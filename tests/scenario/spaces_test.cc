@@ -194,14 +194,16 @@ TEST_F(SpacesTest, ASpaceThatMayNotBeSeenIsForbiddenLikeNone) {
 // invite.
 TEST_F(SpacesTest, MembersOfASpaceJoinItsRestrictedRooms) {
   const std::string top = Space("top");
-  for (const std::string_view version : {"8", "10", "12"}) {
+  for (const auto& [version, rule] : {std::pair("8", "restricted"),
+                                      {"10", "knock_restricted"},
+                                      {"12", "restricted"}}) {
     const std::string room = CreateRoom(
         alice_,
         fmt::format(
             R"({{"room_version":"{}","initial_state":[{{"type":"m.room.join_rules",
-            "content":{{"join_rule":"restricted","allow":[
+            "content":{{"join_rule":"{}","allow":[
               {{"type":"m.room_membership","room_id":"{}"}}]}}}}]}})",
-            version, top));
+            version, rule, top));
     const User member = server_.Register(fmt::format("member{}", version));
     EXPECT_EQ(Join(member, room).Outcome(), "403 M_FORBIDDEN");
     ASSERT_TRUE(Join(member, top).ok());
