@@ -131,7 +131,11 @@ void MessageService::Send(const Session& session, Message message, Done done) {
       return done(BadJsonError("A redaction needs `redacts`: an event id."));
     }
   }
-  request.prepare = [draft = std::move(draft), session, content](
+  Result<StateRules> rules =
+      RulesOfRedaction(session, request.room_id, draft.redacts);
+  if (!rules.ok()) return done(std::move(rules).status());
+  request.prepare = [draft = std::move(draft), session, content,
+                     rules = std::move(*rules)](
                         const RoomView& view) -> Result<RoomChange> {
     if (!draft.redacts.empty()) {
       MC_RETURN_IF_ERROR(CheckRedaction(view, session, draft.redacts));
@@ -140,7 +144,7 @@ void MessageService::Send(const Session& session, Message message, Done done) {
       MC_RETURN_IF_ERROR(CheckRelation(view, draft, *relation));
     }
     RoomChange change;
-    change.drafts.push_back(draft);
+    MC_RETURN_IF_ERROR(rules.Apply(view, draft, change));
     return change;
   };
   Submit(std::move(request), std::move(done));
@@ -207,6 +211,17 @@ Result<StateRules> MessageService::MakeRules(const Session& session,
   return StateRules::Make(reader, session, draft, room_id, content.root());
 }
 
+// "" for an event that redacts nothing.
+Result<StateRules> MessageService::RulesOfRedaction(const Session& session,
+                                                    const std::string& room_id,
+                                                    std::string_view event_id) {
+  if (event_id.empty()) return StateRules();
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps_.store.NewSnapshot());
+  RoomReader reader(*snapshot, deps_.caches);
+  return StateRules::ForRedaction(reader, session, room_id, event_id);
+}
+
 void MessageService::Redact(const Session& session, Redaction redaction,
                             Done done) {
   RoomRequest request;
@@ -225,11 +240,15 @@ void MessageService::Redact(const Session& session, Redaction redaction,
     content.SetString("reason", *redaction.reason);
     draft.content = content.ToJson();
   }
-  request.prepare = [draft = std::move(draft), session](
+  Result<StateRules> rules =
+      RulesOfRedaction(session, request.room_id, draft.redacts);
+  if (!rules.ok()) return done(std::move(rules).status());
+  request.prepare = [draft = std::move(draft), session,
+                     rules = std::move(*rules)](
                         const RoomView& view) -> Result<RoomChange> {
     MC_RETURN_IF_ERROR(CheckRedaction(view, session, draft.redacts));
     RoomChange change;
-    change.drafts.push_back(draft);
+    MC_RETURN_IF_ERROR(rules.Apply(view, draft, change));
     return change;
   };
   Submit(std::move(request), std::move(done));

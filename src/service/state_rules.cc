@@ -151,6 +151,22 @@ Result<StateRules> StateRules::Make(RoomReader& reader, const Session& session,
   return rules;
 }
 
+Result<StateRules> StateRules::ForRedaction(RoomReader& reader,
+                                            const Session& session,
+                                            const std::string& room_id,
+                                            std::string_view event_id) {
+  StateRules rules;
+  rules.session_ = session;
+  MC_ASSIGN_OR_RETURN(const auto target, reader.Event(event_id));
+  if (!target || !target->stored.event->Is(kTypeGuestAccess, "")) return rules;
+  MC_ASSIGN_OR_RETURN(const auto room, reader.Head(target->room));
+  if (!room || room->room_id != room_id) return rules;
+  rules.kind_ = Kind::kGuestsMustLeave;
+  MC_ASSIGN_OR_RETURN(rules.members_,
+                      LocalMembers(reader, *room, DomainOf(session.user_id)));
+  return rules;
+}
+
 Status StateRules::Apply(const RoomView& view, const EventDraft& draft,
                          RoomChange& change) const {
   if (kind_ == Kind::kJoin) {
@@ -171,6 +187,12 @@ Status StateRules::Apply(const RoomView& view, const EventDraft& draft,
   }
   change.drafts.push_back(draft);
   if (kind_ != Kind::kGuestsMustLeave) return OkStatus();
+  // What counted no more anyhow is redacted without effect on guests.
+  const Event* access = view.Find(kTypeGuestAccess, "");
+  if (!draft.redacts.empty() &&
+      (access == nullptr || access->event_id() != draft.redacts)) {
+    return OkStatus();
+  }
   // Spec: "Guest Access", server behaviour.
   bool outdated = false;
   (void)view.FindJoinedLocal([&](std::string_view user) {

@@ -1,9 +1,12 @@
-// What a state event that a client sends must fulfil beside the auth rules, and
-// what goes with it (spec: PUT /rooms/{roomId}/state, and the modules that each
-// type belongs to).  For MessageService.
+// What a state event that a client sends, or the redaction of one, must fulfil
+// beside the auth rules, and what goes with it (spec: PUT
+// /rooms/{roomId}/state, and the modules that each type belongs to).  For
+// MessageService.
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "matrixcore/base/status.h"
@@ -25,6 +28,12 @@ class StateRules {
                                  const EventDraft& draft,
                                  const std::string& room_id,
                                  json::Value content);
+
+  // The same for the redaction of an event of the room.
+  static Result<StateRules> ForRedaction(RoomReader& reader,
+                                         const Session& session,
+                                         const std::string& room_id,
+                                         std::string_view event_id);
 
   // Adds the event, and what belongs to it, to `change`.  kAborted when what
   // Make read is out of date.

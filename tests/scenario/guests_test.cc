@@ -99,6 +99,31 @@ TEST_F(GuestsTest, ARoomThatClosesItselfToGuestsSeesThemLeave) {
   EXPECT_EQ(MembershipOf(alice_, room, bob), "join");
 }
 
+// The same when what let them in is redacted.
+TEST_F(GuestsTest, GuestsLeaveWhenTheirAccessIsRedacted) {
+  const User guest = Guest();
+  const std::string room = Room(alice_, std::string(kOpenToGuests));
+  const auto event_id = [&] {
+    return In(alice_, HttpMethod::kGet, room,
+              "state/m.room.guest_access?format=event", "")
+        .String("event_id");
+  };
+  const auto redact = [&](const std::string& event, std::string_view txn) {
+    return In(alice_, HttpMethod::kPut, room,
+              fmt::format("redact/{}/{}", PercentEncode(event), txn))
+        .Outcome();
+  };
+  const std::string first = event_id();
+  ASSERT_TRUE(In(alice_, HttpMethod::kPut, room, "state/m.room.guest_access",
+                 R"({"guest_access":"can_join","org.test":1})")
+                  .ok());
+  ASSERT_TRUE(In(guest, HttpMethod::kPost, room, "join").ok());
+  EXPECT_EQ(redact(first, "1"), "200");
+  EXPECT_EQ(MembershipOf(alice_, room, guest), "join");
+  EXPECT_EQ(redact(event_id(), "2"), "200");
+  EXPECT_EQ(MembershipOf(alice_, room, guest), "leave");
+}
+
 TEST_F(GuestsTest, GuestsDoOnlyWhatTheListAllows) {
   const User guest = Guest();
   const std::string room = Room(alice_, std::string(kOpenToGuests));

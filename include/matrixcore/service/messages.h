@@ -75,6 +75,9 @@ class MessageService {
   Result<StateRules> MakeRules(const Session& session, const EventDraft& draft,
                                const std::string& room_id,
                                const json::Document& content);
+  Result<StateRules> RulesOfRedaction(const Session& session,
+                                      const std::string& room_id,
+                                      std::string_view event_id);
   void Submit(RoomRequest request, Done done);
 
   const Deps deps_;
