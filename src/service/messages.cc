@@ -63,10 +63,9 @@ namespace {
 Status CheckRelation(const RoomView& view, const EventDraft& draft,
                      const Relation& relation) {
   if (relation.rel_type == kRelAnnotation && relation.key) {
-    MC_ASSIGN_OR_RETURN(
-        const bool twice,
-        view.HasAnnotation(relation.event_id, draft.sender, draft.type,
-                           *relation.key));
+    MC_ASSIGN_OR_RETURN(const bool twice,
+                        view.HasAnnotation(relation.event_id, draft.sender,
+                                           draft.type, *relation.key));
     if (twice) {
       return Status(StatusCode::kInvalidArgument, "M_DUPLICATE_ANNOTATION",
                     "You have annotated the event with this already.");
@@ -98,14 +97,14 @@ std::shared_ptr<const json::Document> ParseIfTelling(const EventDraft& draft) {
 }  // namespace
 
 void MessageService::Submit(RoomRequest request, Done done) {
-  request.done = [done = std::move(done)](
-                     Result<RoomRequest::Answer> answer) mutable {
-    if (!answer.ok()) {
-      done(HideUnknownRoom(std::move(answer).status()));
-    } else {
-      done(std::move(answer->event_ids.front()));
-    }
-  };
+  request.done =
+      [done = std::move(done)](Result<RoomRequest::Answer> answer) mutable {
+        if (!answer.ok()) {
+          done(HideUnknownRoom(std::move(answer).status()));
+        } else {
+          done(std::move(answer->event_ids.front()));
+        }
+      };
   deps_.writer.Send(std::move(request));
 }
 
@@ -117,8 +116,8 @@ void MessageService::Send(const Session& session, Message message, Done done) {
   request.room_id = message.room_id;
   request.user_id = session.user_id;
   request.txn = TransactionKey{
-      session.device_id, fmt::format("send/{}/{}", message.room_id, message.type),
-      message.txn_id};
+      session.device_id,
+      fmt::format("send/{}/{}", message.room_id, message.type), message.txn_id};
   EventDraft draft;
   draft.type = std::move(message.type);
   draft.sender = session.user_id;
@@ -134,9 +133,9 @@ void MessageService::Send(const Session& session, Message message, Done done) {
   Result<StateRules> rules =
       RulesOfRedaction(session, request.room_id, draft.redacts);
   if (!rules.ok()) return done(std::move(rules).status());
-  request.prepare = [draft = std::move(draft), session, content,
-                     rules = std::move(*rules)](
-                        const RoomView& view) -> Result<RoomChange> {
+  request.prepare =
+      [draft = std::move(draft), session, content,
+       rules = std::move(*rules)](const RoomView& view) -> Result<RoomChange> {
     if (!draft.redacts.empty()) {
       MC_RETURN_IF_ERROR(CheckRedaction(view, session, draft.redacts));
     }
@@ -189,16 +188,15 @@ void MessageService::TrySetState(const Session& session, State state, Done done,
     MC_RETURN_IF_ERROR(rules.Apply(view, draft, change));
     return change;
   };
-  Submit(std::move(request),
-         [this, session, state = std::move(state), done = std::move(done),
-          attempts](Result<std::string> event_id) mutable {
-           if (event_id.status().code() == StatusCode::kAborted &&
-               attempts > 1) {
-             return TrySetState(session, std::move(state), std::move(done),
-                                attempts - 1);
-           }
-           done(std::move(event_id));
-         });
+  Submit(std::move(request), [this, session, state = std::move(state),
+                              done = std::move(done),
+                              attempts](Result<std::string> event_id) mutable {
+    if (event_id.status().code() == StatusCode::kAborted && attempts > 1) {
+      return TrySetState(session, std::move(state), std::move(done),
+                         attempts - 1);
+    }
+    done(std::move(event_id));
+  });
 }
 
 Result<StateRules> MessageService::MakeRules(const Session& session,
@@ -243,9 +241,9 @@ void MessageService::Redact(const Session& session, Redaction redaction,
   Result<StateRules> rules =
       RulesOfRedaction(session, request.room_id, draft.redacts);
   if (!rules.ok()) return done(std::move(rules).status());
-  request.prepare = [draft = std::move(draft), session,
-                     rules = std::move(*rules)](
-                        const RoomView& view) -> Result<RoomChange> {
+  request.prepare =
+      [draft = std::move(draft), session,
+       rules = std::move(*rules)](const RoomView& view) -> Result<RoomChange> {
     MC_RETURN_IF_ERROR(CheckRedaction(view, session, draft.redacts));
     RoomChange change;
     MC_RETURN_IF_ERROR(rules.Apply(view, draft, change));

@@ -526,8 +526,7 @@ Result<std::string> RoomService::Upgrade(const Session& session,
     Result<std::string> made = MakeSuccessor(session, old, *rules, more);
     if (!made.ok() && made.status().code() == StatusCode::kAborted) continue;
     MC_RETURN_IF_ERROR(made.status());
-    MC_RETURN_IF_ERROR(
-        SendRemainingBans(session, old, *made, levels.ToJson()));
+    MC_RETURN_IF_ERROR(SendRemainingBans(session, old, *made, levels.ToJson()));
     MC_RETURN_IF_ERROR(
         TakeOverSettings(session.user_id, old.head.room_id, *made));
     MC_RETURN_IF_ERROR(CloseOldRoom(session, old, *made));
