@@ -342,5 +342,56 @@ TEST(PushRulesTest, NonsenseRulesetsMatchNothing) {
   }
 }
 
+// MSC4306
+TEST(PushRulesTest, ThreadSubscriptionsComeBetweenContentAndRoom) {
+  const std::string condition =
+      R"({"kind":"io.element.msc4306.thread_subscription","subscribed":true})";
+  PushContext context;
+  EXPECT_FALSE(Holds(condition, Message("hi"), context));
+  context.thread_subscribed = false;
+  EXPECT_FALSE(Holds(condition, Message("hi"), context));
+  context.thread_subscribed = true;
+  EXPECT_TRUE(Holds(condition, Message("hi"), context));
+  EXPECT_FALSE(Holds(R"({"kind":"io.element.msc4306.thread_subscription"})",
+                     Message("hi"), context));
+
+  const PushRuleset rules = Compile(
+      R"({"content":[{"rule_id":"word","pattern":"cake","actions":[]}],)"
+      R"("room":[{"rule_id":"!room:x","actions":[]}],"postcontent":)" +
+      ThreadSubscriptionPushRules() + "}");
+  EXPECT_EQ(Judge(rules, Message("cake"), context).rule_id, "word");
+  EXPECT_TRUE(Judge(rules, Message("hi"), context).notify);
+  context.thread_subscribed = false;
+  EXPECT_FALSE(Judge(rules, Message("hi"), context).notify);
+  EXPECT_EQ(Judge(rules, Message("hi")).rule_id, "!room:x");
+}
+
+// Judging for everybody at once must not differ from judging for one user.
+TEST(PushRulesTest, DefaultRulesForAllAgreeWithThoseOfOneUser) {
+  using Concern = PushRuleset::Concern;
+  const PushRuleset mine = Compile(DefaultPushRules(kMe));
+  const auto agree = [&](Concern concern, const EventPtr& event) {
+    const PushRuleset rules = PushRuleset::Default(concern);
+    const PushOutcome all = Judge(rules, event);
+    const PushOutcome one = Judge(mine, event);
+    EXPECT_EQ(all.rule_id, one.rule_id);
+    EXPECT_EQ(all.notify, one.notify);
+    EXPECT_EQ(all.highlight, one.highlight);
+  };
+  agree(Concern::kNone, Message("hi @me:x"));
+  agree(Concern::kNone, MakeEvent("m.room.tombstone", "{}", ""));
+  agree(Concern::kNone, MakeEvent("m.room.encrypted", "{}"));
+  for (const char* type : {"m.text", "m.notice"}) {
+    agree(Concern::kMentioned,
+          MakeEvent("m.room.message",
+                    R"({"m.mentions":{"user_ids":["@me:x"]},"msgtype":")" +
+                        std::string(type) + "\"}"));
+  }
+  const std::string invite = R"({"membership":"invite"})";
+  agree(Concern::kInvited,
+        MakeEvent("m.room.member", invite, std::string(kMe)));
+  agree(Concern::kNone, MakeEvent("m.room.member", invite, "@other:x"));
+}
+
 }  // namespace
 }  // namespace matrixcore

@@ -332,5 +332,72 @@ TEST_F(RoomWriterTest, EveryStateCanBeReadBack) {
   }
 }
 
+// Adds a row to each commit, or fails when told.
+class CountingObserver : public CommitObserver {
+ public:
+  struct Count : RoomExtra {
+    int64_t commits = 0;
+  };
+  Status AddRows(RoomAddition& addition, std::unique_ptr<RoomExtra>& extra,
+                 WriteBatch& batch) override {
+    if (fails) return Status(StatusCode::kUnavailable, "no rows today");
+    if (extra == nullptr) extra = std::make_unique<Count>();
+    seen.push_back(++static_cast<Count&>(*extra).commits);
+    joined.push_back(addition.events().back().joined);
+    batch.PutRow(tables::kAliases,
+                 {"#" + addition.events().back().stored.event->event_id(),
+                  addition.room_cell(), std::string("observer")});
+    return OkStatus();
+  }
+
+  bool fails = false;
+  std::vector<int64_t> seen;
+  std::vector<int64_t> joined;
+};
+
+TEST_F(RoomWriterTest, AnObserversRowsComeWithTheEventsOrNeither) {
+  RoomServer server(*store_);
+  CountingObserver observer;
+  RoomWriter writer(
+      {.server_name = "x"},
+      {*store_, server.coordinator, *server.executor, server.clock,
+       *server.random, server.key, server.caches, server.activity,
+       server.joined, server.listener, *server.log, *server.metrics,
+       &observer});
+  const std::string room = server.MakeRoom("11");
+  const auto say = [&] {
+    RoomRequest request;
+    request.room_id = room;
+    request.user_id = "@alice:x";
+    request.prepare = [](const RoomView&) -> Result<RoomChange> {
+      RoomChange change;
+      change.drafts.push_back(
+          MakeDraft(kTypeMessage, "@alice:x", std::nullopt, "{}"));
+      return change;
+    };
+    return writer.SendAndWait(std::move(request));
+  };
+  const auto said = say();
+  ASSERT_TRUE(said.ok()) << said.status().ToString();
+  {
+    OpenReader reader(server);
+    EXPECT_TRUE(reader->AliasRoom("#" + said->event_ids[0]).value());
+  }
+  ASSERT_TRUE(say().ok());
+  observer.fails = true;
+  EXPECT_EQ(say().status().code(), StatusCode::kUnavailable);
+  observer.fails = false;
+  {
+    OpenReader reader(server);
+    const RoomHead head = reader.Head(room);
+    EXPECT_EQ(reader->Timeline(head, {}).value().size(), 6u);
+  }
+  // What it remembered of the room went with the failure.
+  ASSERT_TRUE(say().ok());
+  EXPECT_EQ(observer.seen, (std::vector<int64_t>{1, 2, 1}));
+  EXPECT_EQ(observer.joined, (std::vector<int64_t>{1, 1, 1}));
+  writer.Drain();
+}
+
 }  // namespace
 }  // namespace matrixcore

@@ -449,6 +449,20 @@ TEST_F(UnreadTest, InvitationsAreNotifications) {
               ::testing::ElementsAre("m.room.member false"));
 }
 
+TEST_F(UnreadTest, InvitationsAreJudgedByTheRulesOfTheInvited) {
+  PutRule(kCarol, "content", "cake", R"({"actions":[],"pattern":"cake"})");
+  world_.SetMember(room_, kAlice, kCarol, "invite");
+  EXPECT_THAT(Notifications(kCarol),
+              ::testing::ElementsAre("m.room.member false"));
+  ASSERT_TRUE(world_.account_data
+                  .Put(kCarol, "", "m.ignored_user_list",
+                       R"({"ignored_users":{"@alice:x":{}}})")
+                  .ok());
+  const std::string other = world_.MakeRoom(kAlice);
+  world_.SetMember(other, kAlice, kCarol, "invite");
+  EXPECT_THAT(Notifications(kCarol), ::testing::SizeIs(1));
+}
+
 TEST_F(UnreadTest, NotificationsBeginWithTheStay) {
   Say(kAlice, "before");
   world_.Join(room_, kCarol);

@@ -385,10 +385,10 @@ class UnreadTracker::Work {
     const std::string user(*event.state_key());
     if (DomainOf(user) != deps_.server_name) return OkStatus();
     MC_ASSIGN_OR_RETURN(const bool profiled, deps_.profiles.Has(user));
+    std::vector<PushProfilePtr> profile;  // The outcome has views of it.
     PushOutcome outcome;
     if (profiled) {
-      MC_ASSIGN_OR_RETURN(const std::vector<PushProfilePtr> profile,
-                          deps_.profiles.Get({&user, 1}));
+      MC_ASSIGN_OR_RETURN(profile, deps_.profiles.Get({&user, 1}));
       MC_ASSIGN_OR_RETURN(outcome, Judge(current, user, *profile[0]));
     } else {
       outcome = judges_.invited.Evaluate(current.push, current.context);
