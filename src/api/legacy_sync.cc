@@ -66,7 +66,7 @@ constexpr Route kRoutes[] = {
      RateLimit::kDefault, Lane::kBackground, Body::kNone, &InitialSync,
      "initialSync"},
     {HttpMethod::kGet, "/_matrix/client/v3/rooms/{roomId}/initialSync",
-     Auth::kUser, RateLimit::kDefault, Lane::kInteractive, Body::kNone,
+     Auth::kUser, RateLimit::kDefault, Lane::kBackground, Body::kNone,
      &RoomInitialSync, "roomInitialSync"},
     {HttpMethod::kGet, "/_matrix/client/v3/events", Auth::kUser,
      RateLimit::kNone, Lane::kInteractive, Body::kNone, &GetEvents,

@@ -94,6 +94,23 @@ std::vector<EventStream::Entry> EventStream::Take() {
   return std::move(entries_);
 }
 
+// The content names the user, as it did when these endpoints were new.
+void WritePresence(json::Writer& out, const std::vector<Presence>& users,
+                   Timestamp now) {
+  out.Key("presence").BeginArray();
+  for (const Presence& user : users) {
+    out.BeginObject();
+    out.Key("content").BeginObject();
+    PresenceService::WriteMembers(out, user, now);
+    out.Field("user_id", user.user_id);
+    out.EndObject();
+    out.Field("sender", user.user_id);
+    out.Field("type", "m.presence");
+    out.EndObject();
+  }
+  out.EndArray();
+}
+
 // Writes the object of one room of an initial sync.
 class RoomInfoWriter {
  public:
@@ -104,9 +121,12 @@ class RoomInfoWriter {
         session_(session),
         ignored_(std::move(ignored)),
         events_(reader, session, now),
+        now_(now),
         limit_(std::min(limit, LegacySyncService::kMaxLimit)) {}
 
-  Status WriteRoom(const RoomWindow& window, Membership membership);
+  // `presence` is written if it is not null.
+  Status WriteRoom(const RoomWindow& window, Membership membership,
+                   const std::vector<Presence>* presence = nullptr);
   Status WriteInvite(const RoomHead& room, EventIdx invite);
 
  private:
@@ -118,11 +138,13 @@ class RoomInfoWriter {
   const Session& session_;
   const IgnoredUsers ignored_;
   ClientEvents events_;
+  const Timestamp now_;
   const size_t limit_;
 };
 
 Status RoomInfoWriter::WriteRoom(const RoomWindow& window,
-                                 Membership membership) {
+                                 Membership membership,
+                                 const std::vector<Presence>* presence) {
   const RoomHead& room = window.room;
   out_.BeginObject();
   MC_RETURN_IF_ERROR(WriteAccountData(room.room_id));
@@ -131,6 +153,7 @@ Status RoomInfoWriter::WriteRoom(const RoomWindow& window,
     out_.Field("membership", MembershipName(membership));
   }
   MC_RETURN_IF_ERROR(WriteMessages(window));
+  if (presence != nullptr) WritePresence(out_, *presence, now_);
   out_.Field("room_id", room.room_id);
   MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> state,
                       reader_.StateEvents(room, window.state));
@@ -199,32 +222,48 @@ Result<bool> SharesRoom(RoomReader& reader, const std::string& user_id,
       });
 }
 
-// Of everybody who is present and in a room with the user.
-Status WritePresence(json::Writer& out, RoomReader& reader,
-                     const PresenceService& presence,
-                     const std::vector<MembershipRow>& own, Timestamp now) {
+// Of everybody who is present and in a room with the user, and of the user.
+Result<std::vector<Presence>> PresenceOfContacts(
+    RoomReader& reader, const PresenceService& presence,
+    const std::string& user_id, const std::vector<MembershipRow>& own) {
   std::vector<RoomNid> rooms;
   for (const MembershipRow& row : own) {
     if (row.membership == Membership::kJoin) rooms.push_back(row.room);
   }
   std::sort(rooms.begin(), rooms.end());
-  MC_ASSIGN_OR_RETURN(const std::vector<Presence> users,
+  MC_ASSIGN_OR_RETURN(std::vector<Presence> users,
                       presence.Since(reader.snapshot(), 0));
-  out.Key("presence").BeginArray();
-  for (const Presence& user : users) {
+  std::vector<Presence> told;
+  Presence self;  // Offline, unless it turns up below.
+  self.user_id = user_id;
+  for (Presence& user : users) {
+    if (user.user_id == user_id) {
+      self = std::move(user);
+      continue;
+    }
     MC_ASSIGN_OR_RETURN(const bool shares,
                         SharesRoom(reader, user.user_id, rooms));
-    if (!shares) continue;
-    out.BeginObject();
-    out.Key("content").BeginObject();
-    PresenceService::WriteMembers(out, user, now);
-    out.EndObject();
-    out.Field("sender", user.user_id);
-    out.Field("type", "m.presence");
-    out.EndObject();
+    if (shares) told.push_back(std::move(user));
   }
-  out.EndArray();
-  return OkStatus();
+  told.push_back(std::move(self));
+  return told;
+}
+
+// Of everybody who is present and joined to a room.
+Result<std::vector<Presence>> PresenceOfMembers(RoomReader& reader,
+                                                const PresenceService& presence,
+                                                const RoomHead& room) {
+  MC_ASSIGN_OR_RETURN(std::vector<Presence> users,
+                      presence.Since(reader.snapshot(), 0));
+  std::vector<Presence> told;
+  for (Presence& user : users) {
+    MC_ASSIGN_OR_RETURN(const auto row,
+                        reader.MembershipOf(user.user_id, room.nid));
+    if (row && row->membership == Membership::kJoin) {
+      told.push_back(std::move(user));
+    }
+  }
+  return told;
 }
 
 }  // namespace
@@ -302,8 +341,10 @@ Result<std::string> LegacySyncService::InitialSync(const Session& session,
   }
   out.EndArray();
   out.Field("end", TokenAt(reader.position()));
-  MC_RETURN_IF_ERROR(
-      WritePresence(out, reader, deps.presence, rows, deps.clock.Now()));
+  MC_ASSIGN_OR_RETURN(
+      const std::vector<Presence> presence,
+      PresenceOfContacts(reader, deps.presence, session.user_id, rows));
+  WritePresence(out, presence, deps.clock.Now());
   out.Key("rooms").BeginArray();
   for (const MembershipRow& row : rows) {
     const bool left = row.membership == Membership::kLeave ||
@@ -346,8 +387,14 @@ Result<std::string> LegacySyncService::RoomInitialSync(const Session& session,
   std::string body;
   json::Writer out(&body);
   RoomInfoWriter writer(out, reader, session, ignored, deps.clock.Now(), limit);
-  MC_RETURN_IF_ERROR(
-      writer.WriteRoom(window, row ? row->membership : Membership::kNone));
+  // Who left is not told how the others are now.
+  std::vector<Presence> presence;
+  if (window.until == INT64_MAX) {
+    MC_ASSIGN_OR_RETURN(presence,
+                        PresenceOfMembers(reader, deps.presence, window.room));
+  }
+  MC_RETURN_IF_ERROR(writer.WriteRoom(
+      window, row ? row->membership : Membership::kNone, &presence));
   return body;
 }
 

@@ -33,7 +33,7 @@ constexpr int kMaxPredecessors = 20;
 // ".r<room id>" and ".u<user id>" in base64.
 struct SearchToken {
   int64_t below = INT64_MAX;  // Only documents with smaller ids.
-  size_t skip = 0;            // Results that came before, by rank.
+  size_t skip = 0;            // Results that came before.
   std::string room_id = {};
   std::string sender = {};
 
@@ -277,18 +277,18 @@ void Searcher::Page(const std::vector<SearchHit>& hits) {
       SearchService::kMaxPage);
   begin_ = std::min(token_.skip, found_.size());
   end_ = std::min(begin_ + limit, found_.size());
+  const bool truncated =
+      !query_.by_rank && hits.size() == SearchService::kMaxCandidates;
+  // A full page may be followed by an empty one.
+  if (end_ - begin_ < limit && !truncated) return;
   SearchToken next = token_;
-  if (query_.by_rank) {
-    if (end_ == found_.size()) return;
+  if (end_ == found_.size() && truncated) {
+    next.below = hits.back().id;
+    next.skip = 0;
+  } else {
     next.skip = end_;
     // What is sent meanwhile must not move the pages.
     next.below = std::min(next.below, reader_.position() + 1);
-  } else if (end_ < found_.size()) {
-    next.below = found_[end_ - 1].event.pos;
-  } else if (hits.size() == SearchService::kMaxCandidates) {
-    next.below = hits.back().id;
-  } else {
-    return;
   }
   next_ = std::move(next);
 }
@@ -403,7 +403,7 @@ void Searcher::WriteGroups(json::Writer& out) {
         // Inside the group, behind what pages have given of it.
         SearchToken next = *next_;
         next.*scope = order[i];
-        if (query_.by_rank) {
+        if (next.skip > 0) {
           next.skip = static_cast<size_t>(std::count_if(
               found_.begin(), found_.begin() + static_cast<ptrdiff_t>(end_),
               of_group));

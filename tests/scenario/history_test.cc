@@ -247,8 +247,11 @@ TEST_F(HistoryTest, AnInitialSyncGivesRoomsInvitationsAndOnRequestLeftRooms) {
             200);
   const Answer sync = GetPath(bob_, "initialSync?limit=1");
   ASSERT_TRUE(sync.ok()) << sync.text();
-  ASSERT_EQ(sync["presence"].size(), 1u) << sync.text();
+  ASSERT_EQ(sync["presence"].size(), 2u) << sync.text();
+  EXPECT_EQ(sync["presence"].at(1)["sender"].StringOr(""), bob_.user_id);
   EXPECT_EQ(sync["presence"].at(0)["sender"].StringOr(""), alice_.user_id);
+  EXPECT_EQ(sync["presence"].at(0)["content"]["user_id"].StringOr(""),
+            alice_.user_id);
   EXPECT_EQ(sync["presence"].at(0)["content"]["status_msg"].StringOr(""),
             "here");
   std::map<std::string, std::string> memberships;
@@ -294,6 +297,7 @@ TEST_F(HistoryTest, ARoomsInitialSyncIsForMembersAndPeekers) {
   const Answer mine = GetPath(bob_, path);
   ASSERT_TRUE(mine.ok()) << mine.text();
   EXPECT_EQ(mine["membership"].StringOr(""), "join");
+  EXPECT_TRUE(mine["presence"].IsArray());
   EXPECT_EQ(GetPath(eve_, path).Outcome(), "403 M_FORBIDDEN");
   SetState(alice_, room_, "m.room.history_visibility",
            R"({"history_visibility":"world_readable"})");

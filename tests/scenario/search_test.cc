@@ -278,6 +278,7 @@ TEST_F(SearchTest, PagesMeetInBothOrders) {
     for (int pages = 0; pages < 5; ++pages) {
       const Answer page = Post(bob_, "word", more, batch);
       for (std::string& text : Texts(page)) seen.push_back(text);
+      EXPECT_EQ(Events(page)["count"].AsInt(), 7) << "of all pages";
       batch = Events(page)["next_batch"].StringOr("");
       if (batch.empty()) break;
       // What comes meanwhile does not move the pages.
