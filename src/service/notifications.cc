@@ -243,6 +243,8 @@ class Page {
       out.Key("event");
       MC_RETURN_IF_ERROR(writer.Write(
           out, head, events.at({notice.room, notice.idx}), format));
+      // Of pushers, which have no part in this list; some clients want one.
+      out.Field("profile_tag", "");
       out.Field("read", notice.read);
       out.Field("room_id", head.room_id);
       out.Field("ts", notice.ts);
