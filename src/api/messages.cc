@@ -19,15 +19,18 @@ MessageService::Done AnswerWithEventId(ReplySender send) {
   };
 }
 
+// With a transaction id in the path; and without one, by POST, as old clients and
+// scripts do.
 void SendMessage(std::unique_ptr<Call> call, ReplySender send) {
   call->services.presence.Active(*call->session);
-  if (WantsDelay(*call)) {
+  const bool has_txn = call->path.size() > 2;
+  if (has_txn && WantsDelay(*call)) {
     return send(ScheduleInstead(*call, std::nullopt, call->path[2]));
   }
   MessageService::Message message;
   message.room_id = call->path[0];
   message.type = call->path[1];
-  message.txn_id = call->path[2];
+  if (has_txn) message.txn_id = call->path[2];
   message.content = call->root().raw();
   call->services.messages.Send(*call->session, std::move(message),
                                AnswerWithEventId(std::move(send)));
@@ -72,6 +75,10 @@ constexpr Route Put(std::string_view path, Body body, Handler handler,
 constexpr std::array kRoutes = {
     Put("/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}",
         Body::kObject, &SendMessage, "sendMessage"),
+    Route{HttpMethod::kPost,
+          "/_matrix/client/v3/rooms/{roomId}/send/{eventType}", Auth::kUser,
+          RateLimit::kMessage, Lane::kInteractive, Body::kObject, &SendMessage,
+          "sendMessage"},
     Put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}",
         Body::kObject, &SetState, "setRoomStateWithKey"),
     Put("/_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}",

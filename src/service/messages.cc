@@ -115,9 +115,12 @@ void MessageService::Send(const Session& session, Message message, Done done) {
   RoomRequest request;
   request.room_id = message.room_id;
   request.user_id = session.user_id;
-  request.txn = TransactionKey{
-      session.device_id,
-      fmt::format("send/{}/{}", message.room_id, message.type), message.txn_id};
+  if (!message.txn_id.empty()) {
+    request.txn = TransactionKey{
+        session.device_id,
+        fmt::format("send/{}/{}", message.room_id, message.type),
+        message.txn_id};
+  }
   EventDraft draft;
   draft.type = std::move(message.type);
   draft.sender = session.user_id;

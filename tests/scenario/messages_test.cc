@@ -46,6 +46,18 @@ TEST_F(MessagesTest, ATransactionHappensOnce) {
             first.text());
 }
 
+TEST_F(MessagesTest, WithoutATransactionEveryPostIsAnotherMessage) {
+  const std::string body = R"({"body":"x","msgtype":"m.text"})";
+  const Answer first = Post(alice_, room_, "send/m.room.message", body);
+  ASSERT_TRUE(first.ok()) << first.text();
+  EXPECT_NE(Post(alice_, room_, "send/m.room.message", body).text(),
+            first.text());
+  EXPECT_FALSE(Event(alice_, first.String("event_id"))["unsigned"]
+                    ["transaction_id"]);
+  EXPECT_EQ(Post(alice_, room_, "send/m.x", R"({"n":1.5})").Outcome(),
+            "400 M_BAD_JSON");
+}
+
 TEST_F(MessagesTest, OnlyTheSendingDeviceSeesItsTransactionId) {
   const Answer sent = Put(alice_, room_, "send/m.room.message/abc",
                           R"({"body":"x","msgtype":"m.text"})");

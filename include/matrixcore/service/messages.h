@@ -38,7 +38,7 @@ class MessageService {
   struct Message {
     std::string room_id;
     std::string type;
-    std::string txn_id;
+    std::string txn_id;  // "": every request is another message.
     std::string content;
     std::optional<Timestamp> ts;  // For application services.
   };
