@@ -78,7 +78,7 @@ constexpr std::array kRoutes = {
     Route{HttpMethod::kPost,
           "/_matrix/client/v3/rooms/{roomId}/send/{eventType}", Auth::kUser,
           RateLimit::kMessage, Lane::kInteractive, Body::kObject, &SendMessage,
-          "sendMessage"},
+          ""},
     Put("/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}",
         Body::kObject, &SetState, "setRoomStateWithKey"),
     Put("/_matrix/client/v3/rooms/{roomId}/redact/{eventId}/{txnId}",
