@@ -16,6 +16,8 @@
 #include "matrixcore/service/account_data.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/accounts.h"
+#include "matrixcore/service/cross_signing.h"
+#include "matrixcore/service/dehydrated_devices.h"
 #include "matrixcore/service/delayed_events.h"
 #include "matrixcore/service/devices.h"
 #include "matrixcore/service/directory.h"
@@ -23,6 +25,7 @@
 #include "matrixcore/service/ephemeral_tables.h"
 #include "matrixcore/service/filters.h"
 #include "matrixcore/service/history.h"
+#include "matrixcore/service/key_backup.h"
 #include "matrixcore/service/keys.h"
 #include "matrixcore/service/legacy_sync.h"
 #include "matrixcore/service/messages.h"
@@ -40,6 +43,7 @@
 #include "matrixcore/service/search_follower.h"
 #include "matrixcore/service/sync.h"
 #include "matrixcore/service/thread_subscriptions.h"
+#include "matrixcore/service/to_device.h"
 #include "matrixcore/service/uia.h"
 #include "matrixcore/service/user_directory.h"
 #include "matrixcore/service/unread.h"
@@ -199,6 +203,10 @@ struct Homeserver::Rep {
   FilterService filters;
   PushRuleService push_rules;
   KeyService keys;
+  ToDeviceService to_device;
+  CrossSigningService cross_signing;
+  KeyBackupService key_backup;
+  DehydratedDeviceService dehydrated_devices;
   RoomService rooms;
   MessageService messages;
   HistoryService history;
@@ -289,6 +297,17 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
       filters(d.store),
       push_rules(d.store, notifier, &push_profiles),
       keys({.store = d.store, .server_name = options.server_name}, accounts),
+      to_device({.store = d.store,
+                 .clock = d.clock,
+                 .notifier = notifier,
+                 .server_name = options.server_name},
+                accounts),
+      cross_signing({.store = d.store,
+                     .notifier = notifier,
+                     .server_name = options.server_name},
+                    accounts),
+      key_backup(d.store, accounts),
+      dehydrated_devices(d.store, accounts),
       rooms({.server_name = options.server_name,
              .default_room_version = options.default_room_version},
             {.store = d.store,
@@ -378,6 +397,9 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                .filters = filters,
                .push_rules = push_rules,
                .keys = keys,
+               .to_device = to_device,
+               .cross_signing = cross_signing,
+               .key_backup = key_backup,
                .rooms = rooms,
                .messages = messages,
                .history = history,
@@ -393,7 +415,8 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                .presence = presence,
                .delayed_events = delayed_events,
                .notifications = notifications,
-               .thread_subscriptions = thread_subscriptions},
+               .thread_subscriptions = thread_subscriptions,
+               .dehydrated_devices = dehydrated_devices},
       router(services, api::AllRoutes()) {
   search_follower.Wake();  // For what was committed before a crash.
   delayed_events.Start();

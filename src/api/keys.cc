@@ -6,6 +6,7 @@
 #include "api/params.h"
 #include "api/routes.h"
 #include "matrixcore/api/services.h"
+#include "matrixcore/service/sync.h"
 
 namespace matrixcore::api {
 namespace {
@@ -22,7 +23,7 @@ Result<Reply> UploadKeys(Call& call) {
 
 Result<Reply> QueryKeys(Call& call) {
   MC_ASSIGN_OR_RETURN(std::string answer,
-                      call.services.keys.Query(call.root()));
+                      call.services.keys.Query(call.user_id(), call.root()));
   return JsonReply(std::move(answer));
 }
 
@@ -30,6 +31,17 @@ Result<Reply> ClaimKeys(Call& call) {
   MC_ASSIGN_OR_RETURN(std::string answer,
                       call.services.keys.Claim(call.root()));
   return JsonReply(std::move(answer));
+}
+
+Result<Reply> GetKeyChanges(Call& call) {
+  MC_RETURN_IF_ERROR(RequiredQuery(call, "from").status());
+  MC_RETURN_IF_ERROR(RequiredQuery(call, "to").status());
+  MC_ASSIGN_OR_RETURN(const auto from, QueryToken(call, "from"));
+  MC_ASSIGN_OR_RETURN(const auto to, QueryToken(call, "to"));
+  if (!from || !to) return InvalidParam("'from' and 'to' must be sync tokens");
+  MC_ASSIGN_OR_RETURN(std::string changes,
+                      call.services.sync.KeyChanges(*call.session, *from));
+  return JsonReply(std::move(changes));
 }
 
 constexpr Route kRoutes[] = {
@@ -42,6 +54,9 @@ constexpr Route kRoutes[] = {
     {HttpMethod::kPost, "/_matrix/client/v3/keys/claim", Auth::kUser,
      RateLimit::kDefault, Lane::kInteractive, Body::kObject, &ClaimKeys,
      "claimKeys"},
+    {HttpMethod::kGet, "/_matrix/client/v3/keys/changes", Auth::kUser,
+     RateLimit::kDefault, Lane::kInteractive, Body::kNone, &GetKeyChanges,
+     "getKeysChanges"},
 };
 
 }  // namespace

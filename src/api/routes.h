@@ -19,6 +19,10 @@ std::span<const Route> TagRoutes();          // tags.cc
 std::span<const Route> FilterRoutes();       // filters.cc
 std::span<const Route> PushRuleRoutes();     // push_rules.cc
 std::span<const Route> KeyRoutes();          // keys.cc
+std::span<const Route> ToDeviceRoutes();     // to_device.cc
+std::span<const Route> CrossSigningRoutes(); // cross_signing.cc
+std::span<const Route> KeyBackupRoutes();    // key_backup.cc
+std::span<const Route> DehydratedDeviceRoutes();  // dehydrated_devices.cc
 
 std::span<const Route> RoomRoutes();        // rooms.cc
 std::span<const Route> MembershipRoutes();  // membership.cc

@@ -16,6 +16,7 @@ namespace {
 // Features that clients may use although no claimed version has them yet.
 constexpr std::string_view kUnstableFeatures[] = {
     "org.matrix.msc3391",       // Deleting account data.
+    "org.matrix.msc3814",       // Dehydrated devices.
     "org.matrix.msc4140",       // Delayed events.
     "org.matrix.msc4306",       // Thread subscriptions ...
     "org.matrix.msc4308",       // ... and their changes.

@@ -1,5 +1,7 @@
 #include "matrixcore/service/account_tables.h"
 
+#include "matrixcore/service/e2ee_tables.h"
+
 namespace matrixcore::tables {
 
 using enum ColumnType;
@@ -177,25 +179,38 @@ const TableSpec kReports{
     .key_columns = 1,
 };
 
+const TableSpec kToDevice{
+    .name = "to_device",
+    .columns = {{"user_id", kText},
+                {"device_id", kText},
+                {"pos", kInt64},
+                {"json", kText}},
+    .key_columns = 3,
+    .large_rows = true,
+};
+
 std::vector<TableSpec> AccountTables() {
-  return {kServerInfo,
-          kUsers,
-          kDevices,
-          kDeviceActivity,
-          kAccessTokens,
-          kRefreshTokens,
-          kRegistrationTokens,
-          kProfiles,
-          kAccountData,
-          kFilters,
-          kDeviceKeys,
-          kOneTimeKeys,
-          kOneTimeKeyCounts,
-          kFallbackKeys,
-          kDeviceListChanges,
-          kUserWords,
-          kOpenIdTokens,
-          kReports};
+  std::vector<TableSpec> tables = {kServerInfo,
+                                   kUsers,
+                                   kDevices,
+                                   kDeviceActivity,
+                                   kAccessTokens,
+                                   kRefreshTokens,
+                                   kRegistrationTokens,
+                                   kProfiles,
+                                   kAccountData,
+                                   kFilters,
+                                   kDeviceKeys,
+                                   kOneTimeKeys,
+                                   kOneTimeKeyCounts,
+                                   kFallbackKeys,
+                                   kDeviceListChanges,
+                                   kUserWords,
+                                   kOpenIdTokens,
+                                   kReports,
+                                   kToDevice};
+  for (const TableSpec& table : E2eeTables()) tables.push_back(table);
+  return tables;
 }
 
 }  // namespace matrixcore::tables

@@ -11,6 +11,7 @@
 #include "matrixcore/crypto/hash.h"
 #include "matrixcore/id/identifiers.h"
 #include "matrixcore/service/account_tables.h"
+#include "matrixcore/service/e2ee_tables.h"
 #include "matrixcore/service/user_directory.h"
 #include "service/token_cache.h"
 #include "service/transact.h"
@@ -282,6 +283,26 @@ Status AccountService::Rep::RetirePredecessor(const std::string& user_id,
   return OkStatus();
 }
 
+namespace {
+
+// Spec: "Cross-signing": device ids must not collide with the user's public
+// keys, because both are named in the same way in signatures.
+Status CheckIsNoKey(Snapshot& snapshot, const std::string& user,
+                    const std::string& device) {
+  MC_ASSIGN_OR_RETURN(const std::vector<Row> keys,
+                      snapshot.Scan({.table = &tables::kCrossSigningKeys,
+                                     .prefix = {Cell(user)}}));
+  for (const Row& key : keys) {
+    if (CellText(key[tables::CrossSigningKeys::kPublicKey]) == device) {
+      return Status(StatusCode::kPermissionDenied, "M_FORBIDDEN",
+                    "The device id is one of the user's public keys");
+    }
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
 Result<NewSession> AccountService::OpenSession(std::string_view user_id,
                                                const SessionRequest& request) {
   if (request.device_id.size() > kMaxDeviceIdBytes) {
@@ -311,6 +332,7 @@ Result<NewSession> AccountService::OpenSession(std::string_view user_id,
       batch.DeleteRows(kAccessTokens, {user, device});
       batch.DeleteRows(kRefreshTokens, {user, device});
     } else {
+      MC_RETURN_IF_ERROR(CheckIsNoKey(snapshot, user, device));
       BatchCell name;
       if (request.initial_display_name) name = *request.initial_display_name;
       batch.InsertRow(kDevices,

@@ -11,6 +11,8 @@
 #include "matrixcore/json/object.h"
 #include "matrixcore/json/writer.h"
 #include "matrixcore/service/account_tables.h"
+#include "matrixcore/service/cross_signing.h"
+#include "matrixcore/service/e2ee_tables.h"
 #include "service/key_upload.h"
 #include "service/transact.h"
 
@@ -24,6 +26,7 @@ using tables::kDeviceKeys;
 using tables::kDeviceListChanges;
 using tables::kDevices;
 using tables::kFallbackKeys;
+using tables::kKeySignatures;
 using tables::kOneTimeKeyCounts;
 using tables::kOneTimeKeys;
 using tables::OneTimeKeys;
@@ -41,9 +44,10 @@ Result<bool> SameJson(std::string_view a, std::string_view b) {
 // One upload, turned into the rows of a batch.
 class Uploader {
  public:
-  Uploader(const Session& session, Snapshot& snapshot, WriteBatch& batch)
-      : user_(session.user_id),
-        device_(session.device_id),
+  Uploader(const std::string& user_id, const std::string& device_id,
+           Snapshot& snapshot, WriteBatch& batch)
+      : user_(user_id),
+        device_(device_id),
         snapshot_(snapshot),
         batch_(batch) {}
 
@@ -53,8 +57,6 @@ class Uploader {
     for (const UploadedKey& key : upload.fallback_keys) {
       MC_RETURN_IF_ERROR(AddFallback(key));
     }
-    if (batch_.empty()) return OkStatus();
-    batch_.Require(WriteBatch::RowPresent{&kDevices, {user_, device_}});
     return OkStatus();
   }
 
@@ -67,6 +69,8 @@ class Uploader {
                           SameJson(CellText((*old)[DeviceKeys::kJson]), json));
       if (same) return OkStatus();
     }
+    // They are signatures of the keys that were.
+    if (old) batch_.DeleteRows(kKeySignatures, {user_, device_});
     batch_.PutRow(kDeviceKeys, {user_, device_, json});
     batch_.PutRow(kDeviceListChanges, {user_, batch_.NewPosition()});
     return OkStatus();
@@ -159,7 +163,8 @@ KeyService::KeyService(Deps deps, AccountService& accounts)
   accounts.OnDeviceDeleted([](WriteBatch& batch, const std::string& user_id,
                               const std::string& device_id) {
     for (const TableSpec* table :
-         {&kDeviceKeys, &kOneTimeKeys, &kOneTimeKeyCounts, &kFallbackKeys}) {
+         {&kDeviceKeys, &kOneTimeKeys, &kOneTimeKeyCounts, &kFallbackKeys,
+          &kKeySignatures}) {
       batch.DeleteRows(*table, {user_id, device_id});
     }
   });
@@ -170,7 +175,13 @@ Result<KeyService::Counts> KeyService::Upload(const Session& session,
   MC_ASSIGN_OR_RETURN(const KeyUpload upload,
                       ParseKeyUpload(body, session.user_id, session.device_id));
   const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
-    return Uploader(session, snapshot, batch).Add(upload);
+    MC_RETURN_IF_ERROR(
+        Uploader(session.user_id, session.device_id, snapshot, batch)
+            .Add(upload));
+    if (batch.empty()) return OkStatus();
+    batch.Require(WriteBatch::RowPresent{&kDevices,
+                                         {session.user_id, session.device_id}});
+    return OkStatus();
   };
   MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
                       Transact(deps_.store, attempt));
@@ -178,6 +189,14 @@ Result<KeyService::Counts> KeyService::Upload(const Session& session,
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       deps_.store.NewSnapshot());
   return OneTimeKeyCounts(*snapshot, session.user_id, session.device_id);
+}
+
+Status KeyService::AddNewDevice(const std::string& user_id,
+                                const std::string& device_id, json::Value body,
+                                Snapshot& snapshot, WriteBatch& batch) {
+  MC_ASSIGN_OR_RETURN(const KeyUpload upload,
+                      ParseKeyUpload(body, user_id, device_id));
+  return Uploader(user_id, device_id, snapshot, batch).Add(upload);
 }
 
 Result<KeyService::Counts> KeyService::OneTimeKeyCounts(
@@ -227,7 +246,8 @@ Result<std::vector<std::string>> QueriedDevices(json::Value list) {
 // {"device": keys with unsigned.device_display_name} of a local user.
 Status WriteDeviceKeys(json::Writer& w, Snapshot& snapshot,
                        std::string_view user_id,
-                       const std::vector<std::string>& wanted) {
+                       const std::vector<std::string>& wanted,
+                       const CrossSigningService::Signatures& signatures) {
   MC_ASSIGN_OR_RETURN(
       const std::vector<Row> rows,
       snapshot.Scan({.table = &kDeviceKeys, .prefix = {TextCell(user_id)}}));
@@ -255,20 +275,62 @@ Status WriteDeviceKeys(json::Writer& w, Snapshot& snapshot,
       extra.SetString("device_display_name", CellText(*name->second));
     }
     object.SetRaw("unsigned", extra.ToJson());
+    if (const auto more = signatures.find(device); more != signatures.end()) {
+      object.SetRaw("signatures", CrossSigningService::MergedSignatures(
+                                      keys.root(), more->second));
+    }
     w.RawField(device, object.ToJson());
   }
   w.EndObject();
   return OkStatus();
 }
 
+// The answer's three maps of cross-signing keys, as members of the open object.
+struct IdentityKeys {
+  std::string master = {};
+  std::string self_signing = {};
+  std::string user_signing = {};
+
+  void Add(std::string_view user_id, const CrossSigningService::Keys& keys) {
+    Append(&master, user_id, keys.master);
+    Append(&self_signing, user_id, keys.self_signing);
+    Append(&user_signing, user_id, keys.user_signing);
+  }
+  void Write(json::Writer& w) const {
+    Write(w, "master_keys", master);
+    Write(w, "self_signing_keys", self_signing);
+    Write(w, "user_signing_keys", user_signing);
+  }
+
+ private:
+  static void Write(json::Writer& w, std::string_view name,
+                    const std::string& members) {
+    if (members.empty()) return;
+    w.Key(name).BeginObject().RawMembers(members).EndObject();
+  }
+  static void Append(std::string* members, std::string_view user_id,
+                     const std::string& key) {
+    if (key.empty()) return;
+    if (!members->empty()) members->push_back(',');
+    json::AppendString(members, user_id);
+    members->append(":").append(key);
+  }
+};
+
 }  // namespace
 
-Result<std::string> KeyService::Query(json::Value body) {
+Result<std::string> KeyService::Query(std::string_view asker,
+                                      json::Value body) {
   const json::Value users = body["device_keys"];
   if (!users.IsObject()) return BadJson("'device_keys' must be an object");
+  if (const json::Value timeout = body["timeout"];
+      timeout && !timeout.IsNull() && !timeout.IsInteger()) {
+    return BadJson("'timeout' must be an integer");
+  }
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       deps_.store.NewSnapshot());
   std::set<std::string> unreachable;
+  IdentityKeys identities;
   std::string out;
   json::Writer w(&out);
   w.BeginObject().Key("device_keys").BeginObject();
@@ -281,9 +343,18 @@ Result<std::string> KeyService::Query(json::Value body) {
       continue;
     }
     w.Key(user_id);
-    MC_RETURN_IF_ERROR(WriteDeviceKeys(w, *snapshot, user_id, wanted));
+    MC_ASSIGN_OR_RETURN(
+        const CrossSigningService::Signatures signatures,
+        CrossSigningService::ReadSignatures(*snapshot, user_id, asker));
+    MC_RETURN_IF_ERROR(
+        WriteDeviceKeys(w, *snapshot, user_id, wanted, signatures));
+    MC_ASSIGN_OR_RETURN(
+        const CrossSigningService::Keys keys,
+        CrossSigningService::Read(*snapshot, user_id, asker, signatures));
+    identities.Add(user_id, keys);
   }
   w.EndObject();
+  identities.Write(w);
   WriteFailures(w, unreachable);
   w.EndObject();
   return out;

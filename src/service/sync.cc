@@ -142,6 +142,7 @@ void SyncService::Rep::Waiter::Start() {
 
 // The version to park with when a look would find nothing.
 std::optional<uint64_t> SyncService::Rep::Waiter::Quiet() const {
+  if (since_->to_device != 0) return std::nullopt;  // More is there.
   const Notifier& notifier = rep_->deps.notifier;
   const auto seen = notifier.QuietSince(session_.user_id, since_->position);
   if (!seen) return std::nullopt;
@@ -255,6 +256,17 @@ SyncService::~SyncService() {
   MutexLock lock(rep_->mutex);
   rep_->stopping = true;
   while (rep_->active > 0) rep_->idle.Wait(rep_->mutex);
+}
+
+Result<std::string> SyncService::KeyChanges(const Session& session,
+                                            const StreamToken& from) {
+  if (!rep_->Begin()) return Status(StatusCode::kUnavailable, kShuttingDown);
+  const PreparedFilter everything;
+  Result<std::string> changes = BuildKeyChanges(
+      rep_->shared,
+      {.session = session, .filter = everything, .since = from});
+  rep_->End();
+  return changes;
 }
 
 std::shared_ptr<SyncService::Ticket> SyncService::Sync(SyncRequest request,

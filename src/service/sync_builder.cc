@@ -7,10 +7,14 @@
 #include <utility>
 
 #include "matrixcore/event/types.h"
+#include "matrixcore/service/cross_signing.h"
 #include "matrixcore/service/keys.h"
 
 namespace matrixcore {
 namespace {
+
+// To-device messages that a sync removes once they have arrived.
+constexpr size_t kToDeviceRemovals = 1000;
 
 // Events without a sender pass a filter that names none.
 bool AllowsUnsent(const EventFilter& filter, std::string_view type) {
@@ -53,6 +57,13 @@ Result<SyncAnswer> BuildSync(SyncShared& shared, const SyncQuery& query) {
   return SyncBuilder(shared, now, *snapshot, std::move(typing)).Build();
 }
 
+Result<std::string> BuildKeyChanges(SyncShared& shared,
+                                    const SyncQuery& query) {
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      shared.store.NewSnapshot());
+  return SyncBuilder(shared, query, *snapshot, TypingNews()).BuildKeyChanges();
+}
+
 SyncBuilder::SyncBuilder(SyncShared& shared, const SyncQuery& query,
                          Snapshot& snapshot, TypingNews typing)
     : shared_(shared),
@@ -61,7 +72,7 @@ SyncBuilder::SyncBuilder(SyncShared& shared, const SyncQuery& query,
       user_id_(query.session.user_id),
       reader_(snapshot, shared.caches),
       typing_(std::move(typing)),
-      answer_{.body = {}, .next = {snapshot.position(), 0}},
+      answer_{.body = {}, .next = {snapshot.position(), 0, 0}},
       out_(&answer_.body),
       writer_(out_, reader_, query.session, shared.clock.Now(),
               {.federation_format = filter_.federation_format,
@@ -86,6 +97,7 @@ Result<SyncAnswer> SyncBuilder::Build() {
     out_.Key("account_data");
     writer_.WriteAccountData(global);
   }
+  WriteToDevice();
   MC_RETURN_IF_ERROR(WriteRooms());
   MC_RETURN_IF_ERROR(WritePresence());
   MC_RETURN_IF_ERROR(WriteKeys());
@@ -102,6 +114,7 @@ Status SyncBuilder::Load() {
                       ReadAccountData(reader_.snapshot(), user_id_, since()));
   // A client that knows of nobody typing needs no serial to learn what changed.
   if (SomeoneTypes()) answer_.next.ephemeral = typing_.serial;
+  MC_RETURN_IF_ERROR(ReadToDevice());
   return FindCandidates();
 }
 
@@ -443,10 +456,9 @@ Result<bool> SyncBuilder::NameWasRedacted(const RoomHead& room) {
   }
   MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> redactions,
                       reader_.StoredEvents(room, idxs));
-  return std::any_of(redactions.begin(), redactions.end(),
-                     [this](const StoredEvent& redaction) {
-                       return redaction.pos > since();
-                     });
+  return std::any_of(
+      redactions.begin(), redactions.end(),
+      [this](const StoredEvent& redaction) { return redaction.pos > since(); });
 }
 
 Status SyncBuilder::AddSummary(RoomBlock& block, StateSnap known, bool newly) {
@@ -596,6 +608,42 @@ Status SyncBuilder::WritePresence() {
   return writer_.WritePresence(snapshot, told);
 }
 
+// --- To-device messages ---
+
+// Spec: "Send-to-Device messaging", server behaviour.  What the client has had
+// is not told again whether or not it is deleted yet, so nobody waits for that.
+Status SyncBuilder::ReadToDevice() {
+  const std::string& device_id = query_.session.device_id;
+  const Position after = initial() ? 0 : query_.since->ToDevicePosition();
+  if (after > 0) {
+    WriteBatch batch;
+    MC_ASSIGN_OR_RETURN(
+        const size_t removed,
+        ToDeviceService::AddRemoval(reader_.snapshot(), batch, user_id_,
+                                    device_id, after, kToDeviceRemovals));
+    if (removed > 0) {
+      shared_.store.CommitAsync(std::move(batch), [](Result<CommitInfo>) {});
+    }
+  }
+  constexpr size_t kLimit = ToDeviceService::kMaxInAnswer;
+  MC_ASSIGN_OR_RETURN(
+      to_device_, ToDeviceService::Read(reader_.snapshot(), user_id_, device_id,
+                                        after, kLimit + 1));
+  if (to_device_.size() > kLimit) {
+    to_device_.resize(kLimit);
+    answer_.next.to_device = to_device_.back().pos;
+  }
+  return OkStatus();
+}
+
+void SyncBuilder::WriteToDevice() {
+  if (to_device_.empty()) return;
+  answer_.empty = false;
+  out_.Key("to_device").BeginObject().Key("events").BeginArray();
+  for (const ToDeviceMessage& message : to_device_) out_.Raw(message.json);
+  out_.EndArray().EndObject();
+}
+
 // --- Keys and device lists ---
 
 Status SyncBuilder::AddAcquaintances(const RoomHead& room, StateSnap from,
@@ -647,29 +695,93 @@ Result<bool> SyncBuilder::SharesRoom(std::string_view user_id) {
   return false;
 }
 
+Result<SyncBuilder::DeviceLists> SyncBuilder::FindDeviceLists() {
+  DeviceLists lists;
+  MC_ASSIGN_OR_RETURN(const std::vector<std::string> updated,
+                      ReadDeviceListChanges(reader_.snapshot(), since()));
+  lists.changed = std::move(acquaintances_.met);
+  lists.changed.erase(user_id_);
+  for (const std::string& user : updated) {
+    MC_ASSIGN_OR_RETURN(const bool shares, SharesRoom(user));
+    if (shares) lists.changed.insert(user);
+  }
+  // Spec: "Cross-signing": what the user has signed, which others do not see.
+  MC_ASSIGN_OR_RETURN(
+      std::vector<std::string> signed_users,
+      CrossSigningService::OwnChanges(reader_.snapshot(), user_id_, since()));
+  for (std::string& user : signed_users) lists.changed.insert(std::move(user));
+  for (const std::string& user : acquaintances_.lost) {
+    MC_ASSIGN_OR_RETURN(const bool shares, SharesRoom(user));
+    if (!shares) lists.left.insert(user);
+  }
+  return lists;
+}
+
+void SyncBuilder::WriteDeviceLists(json::Writer& out,
+                                   const DeviceLists& lists) {
+  out.BeginObject().Key("changed").BeginArray();
+  for (const std::string& user : lists.changed) out.String(user);
+  out.EndArray().Key("left").BeginArray();
+  for (const std::string& user : lists.left) out.String(user);
+  out.EndArray().EndObject();
+}
+
+// What MakeJoined finds out on its way, alone.
+Status SyncBuilder::MeetInJoined(const UserRoom& row, const RoomHead& head) {
+  bool newly = false;
+  if (row.pos > since()) {
+    MC_ASSIGN_OR_RETURN(const MembershipPast past,
+                        ReadMembershipPast(reader_, head, row.idx, since()));
+    newly = past.at_since != Membership::kJoin;
+  }
+  if (newly) return AddAcquaintances(head, 0, head.state, {}, true);
+  MC_ASSIGN_OR_RETURN(const StateSnap known,
+                      reader_.StateAtPosition(head, since()));
+  if (known == head.state) return OkStatus();
+  MC_ASSIGN_OR_RETURN(const std::vector<MemberChange> changes,
+                      ReadMemberChanges(reader_, head, known, head.state));
+  return AddAcquaintances(head, known, head.state, changes, false);
+}
+
+// What MakeLeft finds out on its way, alone.
+Status SyncBuilder::LoseInLeft(const UserRoom& row, const RoomHead& head) {
+  MC_ASSIGN_OR_RETURN(const MembershipPast past,
+                      ReadMembershipPast(reader_, head, row.idx, since()));
+  const bool was_in = past.at_since == Membership::kJoin || past.joined_since;
+  if (!was_in || !past.left) return OkStatus();
+  MC_ASSIGN_OR_RETURN(const bool encrypted,
+                      IsEncrypted(reader_, head, past.left->after));
+  if (!encrypted) return OkStatus();
+  return AddAllMembers(head, &acquaintances_.lost);
+}
+
+Result<std::string> SyncBuilder::BuildKeyChanges() {
+  MC_ASSIGN_OR_RETURN(rooms_, shared_.rooms.Get(reader_, user_id_));
+  MC_RETURN_IF_ERROR(FindCandidates());
+  MC_ASSIGN_OR_RETURN(const auto joined, Heads(candidates_.join));
+  for (size_t i = 0; i < joined.size(); ++i) {
+    if (!joined[i]) continue;
+    MC_RETURN_IF_ERROR(MeetInJoined(candidates_.join[i], *joined[i]));
+  }
+  MC_ASSIGN_OR_RETURN(const auto left, Heads(candidates_.leave));
+  for (size_t i = 0; i < left.size(); ++i) {
+    if (!left[i]) continue;
+    MC_RETURN_IF_ERROR(LoseInLeft(candidates_.leave[i], *left[i]));
+  }
+  MC_ASSIGN_OR_RETURN(const DeviceLists lists, FindDeviceLists());
+  std::string body;
+  json::Writer out(&body);
+  WriteDeviceLists(out, lists);
+  return body;
+}
+
 Status SyncBuilder::WriteKeys() {
   if (!initial()) {
-    MC_ASSIGN_OR_RETURN(const std::vector<std::string> updated,
-                        ReadDeviceListChanges(reader_.snapshot(), since()));
-    std::set<std::string> changed = std::move(acquaintances_.met);
-    changed.erase(user_id_);
-    for (const std::string& user : updated) {
-      MC_ASSIGN_OR_RETURN(const bool shares, SharesRoom(user));
-      if (shares) changed.insert(user);
-    }
-    std::set<std::string> left;
-    for (const std::string& user : acquaintances_.lost) {
-      MC_ASSIGN_OR_RETURN(const bool shares, SharesRoom(user));
-      if (!shares) left.insert(user);
-    }
-    if (!changed.empty() || !left.empty()) {
+    MC_ASSIGN_OR_RETURN(const DeviceLists lists, FindDeviceLists());
+    if (!lists.changed.empty() || !lists.left.empty()) {
       answer_.empty = false;
-      out_.Key("device_lists").BeginObject();
-      out_.Key("changed").BeginArray();
-      for (const std::string& user : changed) out_.String(user);
-      out_.EndArray().Key("left").BeginArray();
-      for (const std::string& user : left) out_.String(user);
-      out_.EndArray().EndObject();
+      out_.Key("device_lists");
+      WriteDeviceLists(out_, lists);
     }
   }
   // Spec: "End-to-end encryption", "Extensions to /sync".

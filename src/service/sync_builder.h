@@ -9,6 +9,7 @@
 
 #include "matrixcore/service/event_filter.h"
 #include "matrixcore/service/sync.h"
+#include "matrixcore/service/to_device.h"
 #include "service/event_fields.h"
 #include "service/lazy_members.h"
 #include "service/sync_block.h"
@@ -54,6 +55,9 @@ struct SyncAnswer {
 // Takes the snapshot and makes the answer.
 Result<SyncAnswer> BuildSync(SyncShared& shared, const SyncQuery& query);
 
+// The same for GET /keys/changes; `query` has a `since`.
+Result<std::string> BuildKeyChanges(SyncShared& shared, const SyncQuery& query);
+
 // The machinery of BuildSync.  Used once.
 class SyncBuilder {
  public:
@@ -62,6 +66,7 @@ class SyncBuilder {
               TypingNews typing);
 
   Result<SyncAnswer> Build();
+  Result<std::string> BuildKeyChanges();
 
  private:
   // The rooms that may have news, by section.
@@ -93,6 +98,16 @@ class SyncBuilder {
   Status WritePresence();
   // Of users whom the answer makes the user meet.
   Result<bool> IsNewContact(const std::string& user_id);
+  Status ReadToDevice();
+  void WriteToDevice();
+  // Whose devices changed, and whom the user shares no room with any more.
+  struct DeviceLists {
+    std::set<std::string> changed, left;
+  };
+  Result<DeviceLists> FindDeviceLists();
+  static void WriteDeviceLists(json::Writer& out, const DeviceLists& lists);
+  Status MeetInJoined(const UserRoom& row, const RoomHead& head);
+  Status LoseInLeft(const UserRoom& row, const RoomHead& head);
   Status WriteKeys();
 
   Result<std::optional<RoomBlock>> MakeJoined(const UserRoom& row,
@@ -130,6 +145,7 @@ class SyncBuilder {
   UserRooms::List rooms_;
   IgnoredUsers ignored_;
   std::vector<AccountDatum> account_data_;  // By room; global ones first.
+  std::vector<ToDeviceMessage> to_device_;
   Candidates candidates_;
   Acquaintances acquaintances_;
   std::vector<RoomNid> new_rooms_;       // Joined since the token.

@@ -23,6 +23,9 @@ std::optional<int64_t> ParseNumber(std::string_view text) {
 }  // namespace
 
 std::string StreamToken::ToString() const {
+  if (to_device != 0) {
+    return fmt::format("s{}_{}_{}", position, ephemeral, to_device);
+  }
   if (ephemeral == 0) return fmt::format("s{}", position);
   return fmt::format("s{}_{}", position, ephemeral);
 }
@@ -31,15 +34,23 @@ std::optional<StreamToken> StreamToken::Parse(std::string_view text) {
   if (text.empty() || text.front() != 's') return std::nullopt;
   text.remove_prefix(1);
   std::string_view ephemeral_text = "0";
+  std::string_view to_device_text = "0";
   if (const size_t separator = text.find('_');
       separator != std::string_view::npos) {
     ephemeral_text = text.substr(separator + 1);
     text = text.substr(0, separator);
+    if (const size_t second = ephemeral_text.find('_');
+        second != std::string_view::npos) {
+      to_device_text = ephemeral_text.substr(second + 1);
+      ephemeral_text = ephemeral_text.substr(0, second);
+    }
   }
   const std::optional<int64_t> position = ParseNumber(text);
   const std::optional<int64_t> ephemeral = ParseNumber(ephemeral_text);
-  if (!position || !ephemeral) return std::nullopt;
-  return StreamToken{*position, *ephemeral};
+  const std::optional<int64_t> to_device = ParseNumber(to_device_text);
+  if (!position || !ephemeral || !to_device) return std::nullopt;
+  if (*to_device > *position) return std::nullopt;
+  return StreamToken{*position, *ephemeral, *to_device};
 }
 
 }  // namespace matrixcore

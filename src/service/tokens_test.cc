@@ -14,7 +14,8 @@ TEST(StreamTokenTest, WritesPositionAndSerial) {
 TEST(StreamTokenTest, ReadsWhatItWrites) {
   for (const StreamToken token :
        {StreamToken{0, 0}, StreamToken{1, 0}, StreamToken{0, 7},
-        StreamToken{INT64_MAX, INT64_MAX}}) {
+        StreamToken{INT64_MAX, INT64_MAX}, StreamToken{9, 0, 4},
+        StreamToken{9, 7, 9}}) {
     EXPECT_EQ(StreamToken::Parse(token.ToString()), token);
   }
 }
@@ -36,6 +37,9 @@ TEST(StreamTokenTest, RefusesWhatNoServerOfOursMade) {
                                       "s1_",
                                       "s_1",
                                       "s1_2_3",
+                                      "s9_2_3_4",
+                                      "s9_2_",
+                                      "s9_2_03",
                                       "s01",
                                       "s1_02",
                                       "s1_-2",

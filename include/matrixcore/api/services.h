@@ -17,6 +17,10 @@ class AccountDataService;  // service/account_data.h
 class FilterService;       // service/filters.h
 class PushRuleService;     // service/push_rules.h
 class KeyService;          // service/keys.h
+class ToDeviceService;     // service/to_device.h
+class CrossSigningService; // service/cross_signing.h
+class KeyBackupService;    // service/key_backup.h
+class DehydratedDeviceService;  // service/dehydrated_devices.h
 class RoomService;         // service/rooms.h
 class MessageService;      // service/messages.h
 class HistoryService;      // service/history.h
@@ -52,6 +56,9 @@ struct Services {
   FilterService& filters;
   PushRuleService& push_rules;
   KeyService& keys;
+  ToDeviceService& to_device;
+  CrossSigningService& cross_signing;
+  KeyBackupService& key_backup;
   RoomService& rooms;
   MessageService& messages;
   HistoryService& history;
@@ -68,6 +75,7 @@ struct Services {
   DelayedEventService& delayed_events;
   NotificationService& notifications;
   ThreadSubscriptionService& thread_subscriptions;
+  DehydratedDeviceService& dehydrated_devices;
 };
 
 }  // namespace api

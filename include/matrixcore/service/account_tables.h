@@ -175,7 +175,13 @@ struct Reports {
 };
 extern const TableSpec kReports;
 
-// All of the above.
+// To-device messages that wait for their device, oldest first.
+struct ToDevice {
+  enum Column : uint32_t { kUser, kDevice, kPos, kJson };
+};
+extern const TableSpec kToDevice;
+
+// All of the above, and E2eeTables().
 std::vector<TableSpec> AccountTables();
 
 }  // namespace matrixcore::tables

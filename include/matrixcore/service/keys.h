@@ -43,14 +43,21 @@ class KeyService {
   static constexpr int64_t kMaxOneTimeKeys = 1000;
   Result<Counts> Upload(const Session& session, json::Value body);
 
-  // POST /keys/query: the answer's JSON.  Users of other servers are listed
-  // under `failures` by their server.  kInvalidArgument M_BAD_JSON.
-  Result<std::string> Query(json::Value body);
+  // POST /keys/query: the answer's JSON, with the cross-signing keys and the
+  // signatures that `asker` may see.  Users of other servers are listed under
+  // `failures` by their server.  kInvalidArgument M_BAD_JSON.
+  Result<std::string> Query(std::string_view asker, json::Value body);
 
   // POST /keys/claim: the answer's JSON.  Each one-time key is handed out once,
   // the oldest first; after the last one, the fallback key again and again.
   // kInvalidArgument M_BAD_JSON.
   Result<std::string> Claim(json::Value body);
+
+  // Adds the keys of a device that the same batch makes: `body` as for Upload,
+  // and its errors.
+  static Status AddNewDevice(const std::string& user_id,
+                             const std::string& device_id, json::Value body,
+                             Snapshot& snapshot, WriteBatch& batch);
 
   // --- For sync ---
   static Result<Counts> OneTimeKeyCounts(Snapshot& snapshot,

@@ -98,6 +98,12 @@ class SyncService {
   // dropped.
   std::shared_ptr<Ticket> Sync(SyncRequest request, Done done);
 
+  // GET /keys/changes: {"changed", "left"}, what `device_lists` of a sync since
+  // `from` says.  It is about now, so that what happened after the end that a
+  // client asks for is told too, and again by its next sync.
+  Result<std::string> KeyChanges(const Session& session,
+                                 const StreamToken& from);
+
  private:
   struct Rep;
   std::shared_ptr<Rep> rep_;

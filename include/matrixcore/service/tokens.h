@@ -17,10 +17,19 @@ namespace matrixcore {
 // In a timeline the token stands between events: after every event with
 // pos <= position.
 //
-// Text form: "s123_45"; "s123" reads as {123, 0}.
+// `to_device` is how far the device's queue of to-device messages was read, when
+// that is less far than `position`: an answer holds only so many.
+//
+// Text form: "s123_45_67"; "s123" reads as {123, 0, 0}.
 struct StreamToken {
   Position position = 0;
   int64_t ephemeral = 0;
+  Position to_device = 0;  // 0: as far as `position`.
+
+  // What the client has had of its to-device messages.
+  Position ToDevicePosition() const {
+    return to_device == 0 ? position : to_device;
+  }
 
   std::string ToString() const;
   // Nothing for text that no server of ours has made.
