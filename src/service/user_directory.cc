@@ -155,8 +155,7 @@ struct Candidate {
 
 // Those who match, the best first.
 Result<std::vector<Candidate>> FindCandidates(Snapshot& snapshot,
-                                              const Term& term,
-                                              const std::string& asker) {
+                                              const Term& term) {
   MC_ASSIGN_OR_RETURN(
       const std::vector<Row> rows,
       snapshot.Scan(
@@ -167,7 +166,7 @@ Result<std::vector<Candidate>> FindCandidates(Snapshot& snapshot,
                                  false},
            .limit = 2 * UserDirectory::kMaxCandidates}));
   std::vector<std::string> users;
-  absl::flat_hash_set<std::string_view> seen = {asker};
+  absl::flat_hash_set<std::string_view> seen;
   for (const Row& row : rows) {
     const std::string_view user = CellText(row[UserWords::kUser]);
     if (users.size() == UserDirectory::kMaxCandidates) break;
@@ -225,7 +224,8 @@ class Sight {
     for (const MembershipRow& row : rows) {
       if (row.membership != Membership::kJoin) continue;
       const auto known = open_.find(row.room);
-      if (known == open_.end()) {
+      // Nobody shares a room with themselves.
+      if (known == open_.end() || user == asker_) {
         unknown.push_back(row.room);
       } else if (known->second) {
         return true;
@@ -238,7 +238,7 @@ class Sight {
     for (size_t i = 0; i < unknown.size(); ++i) {
       const bool open =
           previews[i].world_readable || previews[i].join_rule == "public";
-      open_[unknown[i]] = open;
+      if (user != asker_) open_[unknown[i]] = open;
       sees = sees || open;
     }
     return sees;
@@ -263,7 +263,7 @@ Result<UserDirectory::SearchResult> UserDirectory::Search(
                       deps_.store.NewSnapshot());
   RoomReader reader(*snapshot, deps_.caches);
   MC_ASSIGN_OR_RETURN(std::vector<Candidate> candidates,
-                      FindCandidates(*snapshot, term, session.user_id));
+                      FindCandidates(*snapshot, term));
   Sight sight(reader, session.user_id);
   MC_RETURN_IF_ERROR(sight.Init());
   for (Candidate& candidate : candidates) {

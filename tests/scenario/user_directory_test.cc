@@ -62,6 +62,13 @@ TEST_F(UserDirectoryTest, ThoseWhoShareARoomAreFound) {
   EXPECT_THAT(Find(alice_, "bob"), IsEmpty());
 }
 
+TEST_F(UserDirectoryTest, OneselfIsFoundInOpenRoomsOnly) {
+  CreateRoom(alice_);
+  EXPECT_THAT(Find(alice_, "alice"), IsEmpty());
+  CreateRoom(alice_, R"({"preset":"public_chat"})");
+  EXPECT_THAT(Find(alice_, "alice"), ElementsAre("alice"));
+}
+
 TEST_F(UserDirectoryTest, ThoseInOpenRoomsAreFoundByEverybody) {
   const std::string room = CreateRoom(bob_, R"({"preset":"public_chat"})");
   EXPECT_THAT(Find(alice_, "bob"), ElementsAre("bob"));
