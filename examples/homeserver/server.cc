@@ -22,9 +22,9 @@ size_t Threads(int64_t configured, size_t automatic) {
 }
 
 std::unique_ptr<Executor> NewLane(const char* name, const LaneConfig& lane,
-                                  size_t automatic) {
+                                  size_t automatic, int niceness = 0) {
   return NewThreadPool(name, Threads(lane.threads, automatic),
-                       static_cast<size_t>(lane.queue));
+                       static_cast<size_t>(lane.queue), niceness);
 }
 
 }  // namespace
@@ -128,7 +128,10 @@ Status Server::Parts::OpenData() {
   bus = NewMemoryBus();
   timers = NewThreadTimers(*clock);
   interactive = NewLane("interactive", config.interactive, interactive_threads);
-  background = NewLane("background", config.background, background_threads);
+  // Hashing passwords and indexing for search can wait when messages come.
+  constexpr int kBackgroundNiceness = 10;
+  background = NewLane("background", config.background, background_threads,
+                       kBackgroundNiceness);
   rooms = NewLane("rooms", config.rooms, room_threads);
   return OkStatus();
 }

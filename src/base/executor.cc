@@ -2,6 +2,8 @@
 
 #include <absl/container/flat_hash_map.h>
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
@@ -20,10 +22,17 @@ void NameThisThread(const std::string& name) {
   pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
 }
 
+// Linux counts a thread as a process here.
+void MakeThisThreadNice(int niceness) {
+  if (niceness <= 0) return;
+  // Of no consequence where it is not allowed.
+  (void)setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness);
+}
+
 class ThreadPool final : public Executor {
  public:
-  ThreadPool(std::string name, size_t threads, size_t max_queued)
-      : name_(std::move(name)), max_queued_(max_queued) {
+  ThreadPool(std::string name, size_t threads, size_t max_queued, int niceness)
+      : name_(std::move(name)), max_queued_(max_queued), niceness_(niceness) {
     const size_t count = std::max<size_t>(threads, 1);
     threads_.reserve(count);
     for (size_t i = 0; i < count; ++i) {
@@ -73,6 +82,7 @@ class ThreadPool final : public Executor {
 
   void Work() {
     NameThisThread(name_);
+    MakeThisThreadNice(niceness_);
     mutex_.Lock();
     for (;;) {
       // When stopping, a task that still runs may queue more.
@@ -95,6 +105,7 @@ class ThreadPool final : public Executor {
 
   const std::string name_;
   const size_t max_queued_;
+  const int niceness_;
   Mutex mutex_;
   CondVar wake_;
   std::deque<Task> queue_ MC_GUARDED_BY(mutex_);
@@ -213,8 +224,9 @@ class ThreadTimers final : public Timers {
 }  // namespace
 
 std::unique_ptr<Executor> NewThreadPool(std::string name, size_t threads,
-                                        size_t max_queued) {
-  return std::make_unique<ThreadPool>(std::move(name), threads, max_queued);
+                                        size_t max_queued, int niceness) {
+  return std::make_unique<ThreadPool>(std::move(name), threads, max_queued,
+                                      niceness);
 }
 
 std::unique_ptr<Timers> NewThreadTimers(const Clock& clock) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <future>
@@ -38,6 +39,16 @@ TEST(ThreadPool, RunsTasksOnItsOwnNamedThreads) {
   const auto [id, name] = seen.get_future().get();
   EXPECT_NE(id, std::this_thread::get_id());
   EXPECT_EQ(name, "a name of more ");
+}
+
+TEST(ThreadPool, ItsThreadsCanBeNiceToOthers) {
+  const int own = getpriority(PRIO_PROCESS, 0);
+  const auto pool = NewThreadPool("nice", 1, 10, 19);
+  std::promise<int> seen;
+  ASSERT_TRUE(
+      pool->Post([&seen] { seen.set_value(getpriority(PRIO_PROCESS, 0)); }));
+  EXPECT_EQ(seen.get_future().get(), 19);
+  EXPECT_EQ(getpriority(PRIO_PROCESS, 0), own);
 }
 
 TEST(ThreadPool, RunsTasksAtTheSameTime) {

@@ -35,9 +35,11 @@ class Executor {
 };
 
 // A lane: `threads` threads and a queue of at most `max_queued` tasks.  Threads
-// carry `name` (at most 15 bytes) in the operating system's lists.
+// carry `name` (at most 15 bytes) in the operating system's lists.  When there
+// is not enough processor time for all, threads with a `niceness` (up to 19)
+// get less of it than others.
 std::unique_ptr<Executor> NewThreadPool(std::string name, size_t threads,
-                                        size_t max_queued);
+                                        size_t max_queued, int niceness = 0);
 
 // Calls back at a time.  Thread-safe.
 class Timers {
