@@ -33,7 +33,7 @@ Status ParseContext(json::Value criteria, SearchService::Query& query) {
   MC_ASSIGN_OR_RETURN(const json::Value value,
                       OptionalObject(criteria, "event_context"));
   if (!value) return OkStatus();
-  SearchService::Query::Context& context = query.context.emplace();
+  SearchContext& context = query.context.emplace();
   MC_ASSIGN_OR_RETURN(const int64_t before,
                       OptionalInt(value, "before_limit", 5));
   MC_ASSIGN_OR_RETURN(const int64_t after,

@@ -110,7 +110,7 @@ Result<std::vector<int64_t>> RoomReader::ThreadShares(
                       snapshot_.GetMany(tables::kThreadUsers, keys));
   std::vector<int64_t> shares(roots.size(), 0);
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i]) shares[i] = CellInt((*rows[i])[tables::ThreadUsers::kEvents]);
+    if (rows[i]) shares[i] = CellInt((*rows[i])[tables::ThreadUsers::kCount]);
   }
   return shares;
 }
@@ -124,7 +124,7 @@ Result<std::vector<std::pair<std::string, int64_t>>> RoomReader::ThreadUsers(
   std::vector<std::pair<std::string, int64_t>> users;
   for (const Row& row : rows) {
     users.emplace_back(CellText(row[tables::ThreadUsers::kUser]),
-                       CellInt(row[tables::ThreadUsers::kEvents]));
+                       CellInt(row[tables::ThreadUsers::kCount]));
   }
   return users;
 }

@@ -183,7 +183,7 @@ extern const TableSpec kRelationTargets;
 
 // How many events a user has in a thread; no row for none.
 struct ThreadUsers {
-  enum Column : uint32_t { kRoom, kRoot, kUser, kEvents };
+  enum Column : uint32_t { kRoom, kRoot, kUser, kCount };
 };
 extern const TableSpec kThreadUsers;
 

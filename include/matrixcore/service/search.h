@@ -22,6 +22,13 @@
 
 namespace matrixcore {
 
+// How much of a result's surroundings an answer gives.
+struct SearchContext {
+  size_t before = 5;
+  size_t after = 5;
+  bool include_profile = false;
+};
+
 class SearchService {
  public:
   struct Deps {
@@ -40,12 +47,7 @@ class SearchService {
     // `rooms` also stands for the rooms that they were upgraded from.
     RoomEventFilter filter;
     bool by_rank = true;
-    struct Context {
-      size_t before = 5;
-      size_t after = 5;
-      bool include_profile = false;
-    };
-    std::optional<Context> context;
+    std::optional<SearchContext> context;
     bool include_state = false;
     bool group_by_room = false;
     bool group_by_sender = false;
