@@ -157,6 +157,11 @@ class RoomActivity {
   // False only if nothing in the room (events, receipts) changed after `since` as
   // far as any snapshot taken before this call can see.
   bool MayHaveChangedSince(RoomNid room, Position since) const;
+  // Those rooms, in no order, without a look at each of a user's: nothing when
+  // that is not known, for positions before the start or long ago.  A room that
+  // was being created when the snapshot was taken may be missing; its members'
+  // rows are as new as the room.
+  std::optional<std::vector<RoomNid>> ChangedSince(Position since) const;
 
  private:
   struct Rep;
