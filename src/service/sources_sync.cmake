@@ -1,6 +1,6 @@
 set(SRCS_sync delayed_events.cc ephemeral.cc ephemeral_tables.cc event_fields.cc lazy_members.cc
     notifications.cc notifier.cc presence.cc push_profiles.cc sync.cc sync_account.cc sync_block.cc sync_builder.cc
-    sync_rooms.cc sync_state.cc sync_timeline.cc sync_writer.cc
+    sync_devices.cc sync_rooms.cc sync_state.cc sync_timeline.cc sync_typing.cc sync_writer.cc
     thread_subscriptions.cc tokens.cc typing.cc unread_reader.cc
     unread_tables.cc unread_tracker.cc)
 set(HDRS_sync delayed_events.h ephemeral.h ephemeral_tables.h notifications.h notifier.h

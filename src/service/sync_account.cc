@@ -15,7 +15,6 @@ namespace {
 using tables::AccountData;
 using tables::DeviceListChanges;
 
-
 bool ByRoomAndType(const AccountDatum& a, const AccountDatum& b) {
   return std::tie(a.room_id, a.type) < std::tie(b.room_id, b.type);
 }
@@ -49,30 +48,41 @@ Result<std::vector<AccountDatum>> ReadAccountData(Snapshot& snapshot,
 
 Result<std::vector<AccountDatum>> ReadRoomAccountData(
     Snapshot& snapshot, const std::string& user_id,
-    const std::string& room_id) {
+    const std::string& room_id, Position after) {
   MC_ASSIGN_OR_RETURN(
       const std::vector<Row> rows,
       snapshot.Scan({.table = &tables::kAccountData,
                      .prefix = {Cell(user_id), Cell(room_id)}}));
   std::vector<AccountDatum> data;
   for (const Row& row : rows) {
-    if (CellText(row[AccountData::kJson]) == kDeletedContent) continue;
+    if (CellInt(row[AccountData::kPos]) <= after) continue;
+    if (after == 0 && CellText(row[AccountData::kJson]) == kDeletedContent) {
+      continue;
+    }
     data.push_back({room_id, std::string(CellText(row[AccountData::kType])),
                     std::string(CellText(row[AccountData::kJson]))});
   }
   return data;
 }
 
-Result<IgnoredUsers> ReadIgnoredUsers(Snapshot& snapshot,
-                                      const std::string& user_id) {
-  IgnoredUsers ignored;
+Result<std::optional<std::string>> ReadGlobalAccountData(
+    Snapshot& snapshot, const std::string& user_id, std::string_view type) {
   MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
                       snapshot.Get(tables::kAccountData,
                                    {Cell(user_id), Cell(std::string()),
-                                    Cell(std::string(kIgnoredUserListType))}));
-  if (!row) return ignored;
-  const Result<json::Document> content =
-      json::Document::ParseView(CellText((*row)[AccountData::kJson]));
+                                    Cell(std::string(type))}));
+  if (!row) return std::optional<std::string>();
+  return std::optional<std::string>(CellText((*row)[AccountData::kJson]));
+}
+
+Result<IgnoredUsers> ReadIgnoredUsers(Snapshot& snapshot,
+                                      const std::string& user_id) {
+  IgnoredUsers ignored;
+  MC_ASSIGN_OR_RETURN(
+      const std::optional<std::string> stored,
+      ReadGlobalAccountData(snapshot, user_id, kIgnoredUserListType));
+  if (!stored) return ignored;
+  const Result<json::Document> content = json::Document::ParseView(*stored);
   if (!content.ok()) return ignored;
   for (const auto [user, details] :
        content->root()["ignored_users"].members()) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,9 +27,14 @@ Result<std::vector<AccountDatum>> ReadAccountData(Snapshot& snapshot,
                                                   const std::string& user_id,
                                                   Position after);
 
-// All of one room.
+// Of one room, what changed after a position; for 0 all that is not deleted.
 Result<std::vector<AccountDatum>> ReadRoomAccountData(
-    Snapshot& snapshot, const std::string& user_id, const std::string& room_id);
+    Snapshot& snapshot, const std::string& user_id, const std::string& room_id,
+    Position after = 0);
+
+// The content of one global entry; nothing when there is none.
+Result<std::optional<std::string>> ReadGlobalAccountData(
+    Snapshot& snapshot, const std::string& user_id, std::string_view type);
 
 // From m.ignored_user_list.
 Result<IgnoredUsers> ReadIgnoredUsers(Snapshot& snapshot,

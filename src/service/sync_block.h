@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,12 +50,6 @@ struct RoomBlock {
            timeline.events.empty() && !timeline.limited && !typing &&
            receipts.empty() && account_data.empty() && !unread_news;
   }
-};
-
-// Changes that matter for device lists: whom the user may have met or lost.
-struct Acquaintances {
-  std::set<std::string> met;   // Share an encrypted room with the user since.
-  std::set<std::string> lost;  // Left one, or were left behind in one.
 };
 
 // Whose names stand for a room without a name (spec: m.heroes): the first five

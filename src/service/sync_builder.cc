@@ -1,4 +1,3 @@
-#include "service/invite_permission.h"
 #include "service/sync_builder.h"
 
 #include <absl/container/flat_hash_set.h>
@@ -7,8 +6,8 @@
 #include <utility>
 
 #include "matrixcore/event/types.h"
-#include "matrixcore/service/cross_signing.h"
-#include "matrixcore/service/keys.h"
+#include "service/invite_permission.h"
+#include "service/sync_typing.h"
 
 namespace matrixcore {
 namespace {
@@ -30,15 +29,6 @@ bool AllowsUnsent(const RoomEventFilter& filter, const std::string& room_id,
 bool NamesRoom(std::string_view type, std::string_view state_key) {
   return state_key.empty() &&
          (type == kTypeName || type == kTypeCanonicalAlias);
-}
-
-Result<bool> IsEncrypted(RoomReader& reader, const RoomHead& room,
-                         StateSnap snap) {
-  MC_ASSIGN_OR_RETURN(const StateKeyNum key,
-                      reader.KeyNum(room, kTypeEncryption, ""));
-  if (key == 0) return false;
-  MC_ASSIGN_OR_RETURN(const StateMapPtr state, reader.State(room, snap));
-  return state->Find(key) != 0;
 }
 
 }  // namespace
@@ -109,52 +99,35 @@ Result<SyncAnswer> SyncBuilder::Build() {
 
 Status SyncBuilder::Load() {
   MC_ASSIGN_OR_RETURN(rooms_, shared_.rooms.Get(reader_, user_id_));
+  devices_.emplace(reader_, user_id_, rooms_, since());
   MC_ASSIGN_OR_RETURN(ignored_, ReadIgnoredUsers(reader_.snapshot(), user_id_));
   MC_ASSIGN_OR_RETURN(account_data_,
                       ReadAccountData(reader_.snapshot(), user_id_, since()));
-  // A client that knows of nobody typing needs no serial to learn what changed.
-  if (SomeoneTypes()) answer_.next.ephemeral = typing_.serial;
+  if (SomeoneTypesIn(*rooms_, typing_)) answer_.next.ephemeral = typing_.serial;
   MC_RETURN_IF_ERROR(ReadToDevice());
   return FindCandidates();
 }
 
-// In a room of the user, by now.
-bool SyncBuilder::SomeoneTypes() const {
-  return std::any_of(
-      typing_.active.begin(), typing_.active.end(), [this](RoomNid nid) {
-        const auto row = std::lower_bound(
-            rooms_->begin(), rooms_->end(), nid,
-            [](const UserRoom& a, RoomNid room) { return a.room < room; });
-        return row != rooms_->end() && row->room == nid &&
-               row->membership == Membership::kJoin;
-      });
-}
-
-// What there is to say about typing in a room.
-std::optional<TypingUsers> SyncBuilder::FindTyping(RoomNid room,
-                                                   bool newly) const {
-  const auto news = std::lower_bound(
-      typing_.changed.begin(), typing_.changed.end(), room,
-      [](const TypingUsers& a, RoomNid nid) { return a.room < nid; });
-  if (news != typing_.changed.end() && news->room == room) return *news;
-  if (typing_.incomplete) return TypingUsers{room, {}};
-  if (!newly || initial()) return std::nullopt;
-  TypingUsers now = shared_.ephemeral.TypingIn(room);
-  if (now.user_ids.empty()) return std::nullopt;
-  return now;
-}
-
 Status SyncBuilder::FindCandidates() {
-  absl::flat_hash_set<RoomNid> touched;
-  for (const TypingUsers& typing : typing_.changed) touched.insert(typing.room);
+  // Asked after the snapshot was taken: what this says is unchanged is so in
+  // the snapshot.
+  std::optional<std::vector<RoomNid>> active =
+      shared_.activity.ChangedSince(since());
+  const bool all_known = active && !query_.full_state && !typing_.incomplete;
+  std::vector<RoomNid> touched =
+      active ? *std::move(active) : std::vector<RoomNid>();
+  for (const TypingUsers& typing : typing_.changed) {
+    touched.push_back(typing.room);
+  }
   if (!initial()) {
     for (const AccountDatum& datum : account_data_) {
       if (datum.room_id.empty()) continue;
       MC_ASSIGN_OR_RETURN(const std::optional<RoomHead> head,
                           reader_.Head(datum.room_id));
-      if (head) touched.insert(head->nid);
+      if (head) touched.push_back(head->nid);
     }
   }
+  std::sort(touched.begin(), touched.end());
   const bool archive =
       room_filter().include_leave && (initial() || query_.full_state);
   absl::flat_hash_set<RoomNid> forgotten;
@@ -169,11 +142,10 @@ Status SyncBuilder::FindCandidates() {
     const bool changed = row.pos > since();
     switch (row.membership) {
       case Membership::kJoin:
-        // Asked after the snapshot was taken: what this says is unchanged is so
-        // in the snapshot.
         if (changed || query_.full_state || typing_.incomplete ||
-            touched.contains(row.room) ||
-            shared_.activity.MayHaveChangedSince(row.room, since())) {
+            std::binary_search(touched.begin(), touched.end(), row.room) ||
+            (!all_known &&
+             shared_.activity.MayHaveChangedSince(row.room, since()))) {
           candidates_.join.push_back(row);
         }
         break;
@@ -362,13 +334,7 @@ Result<std::optional<RoomBlock>> SyncBuilder::MakeLeft(const UserRoom& row,
     const bool at_end = events.empty() || events.front().pos > past.left->pos;
     MC_RETURN_IF_ERROR(AddState(block, query_.full_state ? StateSnap{0} : known,
                                 at_end ? end : events.front().before, end));
-    if (!initial()) {
-      MC_ASSIGN_OR_RETURN(const bool encrypted,
-                          IsEncrypted(reader_, block.head, end));
-      if (encrypted) {
-        MC_RETURN_IF_ERROR(AddAllMembers(block.head, &acquaintances_.lost));
-      }
-    }
+    if (!initial()) MC_RETURN_IF_ERROR(devices_->Left(block.head, end));
   }
   MC_RETURN_IF_ERROR(AddOwnMembership(block, row.idx));
   MC_RETURN_IF_ERROR(AddAccountData(block, newly));
@@ -476,10 +442,11 @@ Status SyncBuilder::AddSummary(RoomBlock& block, StateSnap known, bool newly) {
         new_neighbours_.insert(change.user_id);
       }
     }
-    MC_RETURN_IF_ERROR(
-        AddAcquaintances(room, known, room.state, changes, false));
-  } else if (newly) {
-    MC_RETURN_IF_ERROR(AddAcquaintances(room, 0, room.state, {}, true));
+    if (!initial()) {
+      MC_RETURN_IF_ERROR(devices_->Stayed(room, known, room.state, changes));
+    }
+  } else if (newly && !initial()) {
+    MC_RETURN_IF_ERROR(devices_->Entered(room));
   }
   if (!wanted && block.timeline.any_redaction) {
     MC_ASSIGN_OR_RETURN(wanted, NameWasRedacted(room));
@@ -508,7 +475,8 @@ Status SyncBuilder::AddEphemeral(RoomBlock& block, bool newly) {
   const RoomEventFilter& filter = room_filter().ephemeral;
   const RoomHead& room = block.head;
   if (AllowsUnsent(filter, room.room_id, "m.typing")) {
-    block.typing = FindTyping(room.nid, newly);
+    block.typing =
+        FindTyping(shared_.ephemeral, typing_, room.nid, newly, initial());
     if (block.typing) {
       std::erase_if(block.typing->user_ids, [this](const std::string& user) {
         return IsIgnored(ignored_, user);
@@ -583,7 +551,8 @@ Status SyncBuilder::WritePresence() {
   std::vector<Presence> told;
   std::set<std::string_view> names;
   for (const Presence& presence : changed) {
-    MC_ASSIGN_OR_RETURN(const bool shares, SharesRoom(presence.user_id));
+    MC_ASSIGN_OR_RETURN(const bool shares,
+                        devices_->SharesRoom(presence.user_id));
     if (!shares) continue;
     told.push_back(presence);
     names.insert(presence.user_id);
@@ -646,129 +615,18 @@ void SyncBuilder::WriteToDevice() {
 
 // --- Keys and device lists ---
 
-Status SyncBuilder::AddAcquaintances(const RoomHead& room, StateSnap from,
-                                     StateSnap to,
-                                     const std::vector<MemberChange>& changes,
-                                     bool newly) {
-  if (initial()) return OkStatus();
-  MC_ASSIGN_OR_RETURN(const bool encrypted, IsEncrypted(reader_, room, to));
-  if (!encrypted) return OkStatus();
-  bool all = newly;
-  if (!all) {
-    MC_ASSIGN_OR_RETURN(const bool before, IsEncrypted(reader_, room, from));
-    all = !before;
-  }
-  if (all) MC_RETURN_IF_ERROR(AddAllMembers(room, &acquaintances_.met));
-  for (const MemberChange& change : changes) {
-    if (change.after == Membership::kJoin) {
-      acquaintances_.met.insert(change.user_id);
-    } else if (change.before == Membership::kJoin) {
-      acquaintances_.lost.insert(change.user_id);
-    }
-  }
-  return OkStatus();
-}
-
-Status SyncBuilder::AddAllMembers(const RoomHead& room,
-                                  std::set<std::string>* users) {
-  MC_ASSIGN_OR_RETURN(std::vector<MembershipRow> members,
-                      reader_.Members(room.nid, Membership::kJoin));
-  for (MembershipRow& member : members)
-    users->insert(std::move(member.user_id));
-  return OkStatus();
-}
-
-Result<bool> SyncBuilder::SharesRoom(std::string_view user_id) {
-  if (user_id == user_id_) return true;
-  MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> theirs,
-                      reader_.RoomsOf(user_id));
-  for (const MembershipRow& row : theirs) {
-    if (row.membership != Membership::kJoin) continue;
-    const auto mine = std::lower_bound(
-        rooms_->begin(), rooms_->end(), row.room,
-        [](const UserRoom& a, RoomNid room) { return a.room < room; });
-    if (mine != rooms_->end() && mine->room == row.room &&
-        mine->membership == Membership::kJoin) {
-      return true;
-    }
-  }
-  return false;
-}
-
-Result<SyncBuilder::DeviceLists> SyncBuilder::FindDeviceLists() {
-  DeviceLists lists;
-  MC_ASSIGN_OR_RETURN(const std::vector<std::string> updated,
-                      ReadDeviceListChanges(reader_.snapshot(), since()));
-  lists.changed = std::move(acquaintances_.met);
-  lists.changed.erase(user_id_);
-  for (const std::string& user : updated) {
-    MC_ASSIGN_OR_RETURN(const bool shares, SharesRoom(user));
-    if (shares) lists.changed.insert(user);
-  }
-  // Spec: "Cross-signing": what the user has signed, which others do not see.
-  MC_ASSIGN_OR_RETURN(
-      std::vector<std::string> signed_users,
-      CrossSigningService::OwnChanges(reader_.snapshot(), user_id_, since()));
-  for (std::string& user : signed_users) lists.changed.insert(std::move(user));
-  for (const std::string& user : acquaintances_.lost) {
-    MC_ASSIGN_OR_RETURN(const bool shares, SharesRoom(user));
-    if (!shares) lists.left.insert(user);
-  }
-  return lists;
-}
-
-void SyncBuilder::WriteDeviceLists(json::Writer& out,
-                                   const DeviceLists& lists) {
-  out.BeginObject().Key("changed").BeginArray();
-  for (const std::string& user : lists.changed) out.String(user);
-  out.EndArray().Key("left").BeginArray();
-  for (const std::string& user : lists.left) out.String(user);
-  out.EndArray().EndObject();
-}
-
-// What MakeJoined finds out on its way, alone.
-Status SyncBuilder::MeetInJoined(const UserRoom& row, const RoomHead& head) {
-  bool newly = false;
-  if (row.pos > since()) {
-    MC_ASSIGN_OR_RETURN(const MembershipPast past,
-                        ReadMembershipPast(reader_, head, row.idx, since()));
-    newly = past.at_since != Membership::kJoin;
-  }
-  if (newly) return AddAcquaintances(head, 0, head.state, {}, true);
-  MC_ASSIGN_OR_RETURN(const StateSnap known,
-                      reader_.StateAtPosition(head, since()));
-  if (known == head.state) return OkStatus();
-  MC_ASSIGN_OR_RETURN(const std::vector<MemberChange> changes,
-                      ReadMemberChanges(reader_, head, known, head.state));
-  return AddAcquaintances(head, known, head.state, changes, false);
-}
-
-// What MakeLeft finds out on its way, alone.
-Status SyncBuilder::LoseInLeft(const UserRoom& row, const RoomHead& head) {
-  MC_ASSIGN_OR_RETURN(const MembershipPast past,
-                      ReadMembershipPast(reader_, head, row.idx, since()));
-  const bool was_in = past.at_since == Membership::kJoin || past.joined_since;
-  if (!was_in || !past.left) return OkStatus();
-  MC_ASSIGN_OR_RETURN(const bool encrypted,
-                      IsEncrypted(reader_, head, past.left->after));
-  if (!encrypted) return OkStatus();
-  return AddAllMembers(head, &acquaintances_.lost);
-}
-
 Result<std::string> SyncBuilder::BuildKeyChanges() {
   MC_ASSIGN_OR_RETURN(rooms_, shared_.rooms.Get(reader_, user_id_));
+  devices_.emplace(reader_, user_id_, rooms_, since());
   MC_RETURN_IF_ERROR(FindCandidates());
-  MC_ASSIGN_OR_RETURN(const auto joined, Heads(candidates_.join));
-  for (size_t i = 0; i < joined.size(); ++i) {
-    if (!joined[i]) continue;
-    MC_RETURN_IF_ERROR(MeetInJoined(candidates_.join[i], *joined[i]));
+  for (const auto* rows : {&candidates_.join, &candidates_.leave}) {
+    MC_ASSIGN_OR_RETURN(const auto heads, Heads(*rows));
+    for (size_t i = 0; i < heads.size(); ++i) {
+      if (!heads[i]) continue;
+      MC_RETURN_IF_ERROR(devices_->LookAt((*rows)[i], *heads[i]));
+    }
   }
-  MC_ASSIGN_OR_RETURN(const auto left, Heads(candidates_.leave));
-  for (size_t i = 0; i < left.size(); ++i) {
-    if (!left[i]) continue;
-    MC_RETURN_IF_ERROR(LoseInLeft(candidates_.leave[i], *left[i]));
-  }
-  MC_ASSIGN_OR_RETURN(const DeviceLists lists, FindDeviceLists());
+  MC_ASSIGN_OR_RETURN(const DeviceLists lists, devices_->Find());
   std::string body;
   json::Writer out(&body);
   WriteDeviceLists(out, lists);
@@ -777,30 +635,14 @@ Result<std::string> SyncBuilder::BuildKeyChanges() {
 
 Status SyncBuilder::WriteKeys() {
   if (!initial()) {
-    MC_ASSIGN_OR_RETURN(const DeviceLists lists, FindDeviceLists());
-    if (!lists.changed.empty() || !lists.left.empty()) {
+    MC_ASSIGN_OR_RETURN(const DeviceLists lists, devices_->Find());
+    if (!lists.empty()) {
       answer_.empty = false;
       out_.Key("device_lists");
       WriteDeviceLists(out_, lists);
     }
   }
-  // Spec: "End-to-end encryption", "Extensions to /sync".
-  const Session& session = query_.session;
-  MC_ASSIGN_OR_RETURN(
-      const KeyService::Counts counts,
-      KeyService::OneTimeKeyCounts(reader_.snapshot(), session.user_id,
-                                   session.device_id));
-  out_.Key("device_one_time_keys_count").BeginObject();
-  for (const auto& [algorithm, count] : counts) out_.Field(algorithm, count);
-  out_.EndObject();
-  MC_ASSIGN_OR_RETURN(
-      const std::vector<std::string> unused,
-      KeyService::UnusedFallbackAlgorithms(reader_.snapshot(), session.user_id,
-                                           session.device_id));
-  out_.Key("device_unused_fallback_key_types").BeginArray();
-  for (const std::string& algorithm : unused) out_.String(algorithm);
-  out_.EndArray();
-  return OkStatus();
+  return WriteKeyCounts(out_, reader_.snapshot(), query_.session);
 }
 
 }  // namespace matrixcore

@@ -13,6 +13,7 @@
 #include "service/event_fields.h"
 #include "service/lazy_members.h"
 #include "service/sync_block.h"
+#include "service/sync_devices.h"
 #include "service/sync_rooms.h"
 #include "service/sync_writer.h"
 
@@ -83,8 +84,6 @@ class SyncBuilder {
 
   Status Load();
   Status FindCandidates();
-  bool SomeoneTypes() const;
-  std::optional<TypingUsers> FindTyping(RoomNid room, bool newly) const;
   Result<std::vector<std::optional<RoomHead>>> Heads(
       const std::vector<UserRoom>& rows);
 
@@ -100,14 +99,6 @@ class SyncBuilder {
   Result<bool> IsNewContact(const std::string& user_id);
   Status ReadToDevice();
   void WriteToDevice();
-  // Whose devices changed, and whom the user shares no room with any more.
-  struct DeviceLists {
-    std::set<std::string> changed, left;
-  };
-  Result<DeviceLists> FindDeviceLists();
-  static void WriteDeviceLists(json::Writer& out, const DeviceLists& lists);
-  Status MeetInJoined(const UserRoom& row, const RoomHead& head);
-  Status LoseInLeft(const UserRoom& row, const RoomHead& head);
   Status WriteKeys();
 
   Result<std::optional<RoomBlock>> MakeJoined(const UserRoom& row,
@@ -125,11 +116,6 @@ class SyncBuilder {
   Status AddUnread(RoomBlock& block);
   // With use_state_after, what a left room says of the user's own membership.
   Status AddOwnMembership(RoomBlock& block, EventIdx idx);
-  // Whom this room made the user meet or lose.
-  Status AddAcquaintances(const RoomHead& room, StateSnap from, StateSnap to,
-                          const std::vector<MemberChange>& changes, bool newly);
-  Status AddAllMembers(const RoomHead& room, std::set<std::string>* users);
-  Result<bool> SharesRoom(std::string_view user_id);
   Timeline OwnEvents(const MembershipPast& past) const;
 
   SyncShared& shared_;
@@ -147,8 +133,8 @@ class SyncBuilder {
   std::vector<AccountDatum> account_data_;  // By room; global ones first.
   std::vector<ToDeviceMessage> to_device_;
   Candidates candidates_;
-  Acquaintances acquaintances_;
-  std::vector<RoomNid> new_rooms_;       // Joined since the token.
+  std::optional<DeviceListFinder> devices_;
+  std::vector<RoomNid> new_rooms_;        // Joined since the token.
   std::set<std::string> new_neighbours_;  // Joined one of the user's rooms.
   bool rooms_open_ = false;
 };

@@ -56,6 +56,13 @@ Result<UserRooms::List> UserRooms::Get(RoomReader& reader,
   return rooms;
 }
 
+const UserRoom* FindRoom(const std::vector<UserRoom>& rooms, RoomNid room) {
+  const auto place = std::lower_bound(
+      rooms.begin(), rooms.end(), room,
+      [](const UserRoom& a, RoomNid nid) { return a.room < nid; });
+  return place != rooms.end() && place->room == room ? &*place : nullptr;
+}
+
 Result<MembershipPast> ReadMembershipPast(RoomReader& reader,
                                           const RoomHead& room, EventIdx newest,
                                           Position since) {

@@ -40,6 +40,9 @@ class UserRooms {
   LruCache<std::string, std::shared_ptr<const Entry>> lists_;
 };
 
+// The entry of a room in a list of UserRooms; null when it is not there.
+const UserRoom* FindRoom(const std::vector<UserRoom>& rooms, RoomNid room);
+
 // What became of one user's membership in one room since a position.
 struct MembershipPast {
   Membership at_since = Membership::kNone;

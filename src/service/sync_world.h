@@ -123,9 +123,9 @@ class FreeCoordinator : public Coordinator {
 
 inline Schema SyncSchema() {
   Schema schema;
-  for (const auto& tables : {tables::RoomTables(), tables::AccountTables(),
-                             tables::EphemeralTables(),
-                             tables::UnreadTables()}) {
+  for (const auto& tables :
+       {tables::RoomTables(), tables::AccountTables(),
+        tables::EphemeralTables(), tables::UnreadTables()}) {
     schema.tables.insert(schema.tables.end(), tables.begin(), tables.end());
   }
   return schema;
