@@ -41,6 +41,7 @@
 #include "matrixcore/service/rooms.h"
 #include "matrixcore/service/search.h"
 #include "matrixcore/service/search_follower.h"
+#include "matrixcore/service/sliding_tables.h"
 #include "matrixcore/service/sync.h"
 #include "matrixcore/service/thread_subscriptions.h"
 #include "matrixcore/service/to_device.h"
@@ -152,7 +153,8 @@ const Schema& MatrixSchema() {
     Schema all;
     all.version = 1;
     for (const auto& tables : {tables::RoomTables(), tables::AccountTables(),
-                               tables::EphemeralTables(), tables::UnreadTables()}) {
+                               tables::EphemeralTables(), tables::UnreadTables(),
+                               tables::SlidingTables()}) {
       all.tables.insert(all.tables.end(), tables.begin(), tables.end());
     }
     return all;
@@ -363,7 +365,8 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                 },
             .log = d.log,
             .metrics = d.metrics,
-            .presence = &presence}),
+            .presence = &presence,
+            .accounts = &accounts}),
       delayed_events(
           {.max_delay_ms = std::chrono::duration_cast<milliseconds>(
                                options.delayed_events.max_delay)

@@ -5,21 +5,17 @@ namespace matrixcore::api {
 // Each owner of a module adds a line.
 std::vector<std::span<const Route>> AllRoutes() {
   return {
-      ServerRoutes(),       AccountRoutes(),
-      LoginRoutes(),        AdminRoutes(),
-      DeviceRoutes(),       ProfileRoutes(),
-      AccountDataRoutes(),  TagRoutes(),
-      FilterRoutes(),       PushRuleRoutes(),
-      KeyRoutes(),          ToDeviceRoutes(),
-      CrossSigningRoutes(), KeyBackupRoutes(),
-      DehydratedDeviceRoutes(), RoomRoutes(),
-      MembershipRoutes(),   MessageRoutes(),
-      HistoryRoutes(),      RelationRoutes(),
-      SearchRoutes(),       LegacySyncRoutes(),
-      EphemeralRoutes(),    DirectoryRoutes(),
-      ModerationRoutes(),   SyncRoutes(),
-      PresenceRoutes(),     DelayedEventRoutes(),
-      NotificationRoutes(), ThreadSubscriptionRoutes(),
+      ServerRoutes(),       AccountRoutes(),      LoginRoutes(),
+      AdminRoutes(),        DeviceRoutes(),       ProfileRoutes(),
+      AccountDataRoutes(),  TagRoutes(),          FilterRoutes(),
+      PushRuleRoutes(),     KeyRoutes(),          ToDeviceRoutes(),
+      CrossSigningRoutes(), KeyBackupRoutes(),    DehydratedDeviceRoutes(),
+      RoomRoutes(),         MembershipRoutes(),   MessageRoutes(),
+      HistoryRoutes(),      RelationRoutes(),     SearchRoutes(),
+      LegacySyncRoutes(),   EphemeralRoutes(),    DirectoryRoutes(),
+      ModerationRoutes(),   SyncRoutes(),         PresenceRoutes(),
+      DelayedEventRoutes(), NotificationRoutes(), ThreadSubscriptionRoutes(),
+      SlidingSyncRoutes(),
   };
 }
 

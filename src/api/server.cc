@@ -15,13 +15,14 @@ namespace {
 
 // Features that clients may use although no claimed version has them yet.
 constexpr std::string_view kUnstableFeatures[] = {
-    "org.matrix.msc3391",       // Deleting account data.
-    "org.matrix.msc3814",       // Dehydrated devices.
-    "org.matrix.msc4140",       // Delayed events.
-    "org.matrix.msc4306",       // Thread subscriptions ...
-    "org.matrix.msc4308",       // ... and their changes.
-    "uk.tcpip.msc4133",         // Extended profile fields,
-    "uk.tcpip.msc4133.stable",  // also under their stable names.
+    "org.matrix.msc3391",             // Deleting account data.
+    "org.matrix.msc3814",             // Dehydrated devices.
+    "org.matrix.msc4140",             // Delayed events.
+    "org.matrix.msc4306",             // Thread subscriptions ...
+    "org.matrix.msc4308",             // ... and their changes.
+    "org.matrix.simplified_msc3575",  // Sliding sync.
+    "uk.tcpip.msc4133",               // Extended profile fields,
+    "uk.tcpip.msc4133.stable",        // also under their stable names.
 };
 
 std::string VersionsJson() {

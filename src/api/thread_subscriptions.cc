@@ -2,7 +2,6 @@
 #include "matrixcore/service/thread_subscriptions.h"
 
 #include <algorithm>
-#include <map>
 
 #include "api/params.h"
 #include "api/routes.h"
@@ -52,27 +51,6 @@ Result<Position> QueryPosition(const Call& call, std::string_view name,
 
 using Change = ThreadSubscriptionService::Change;
 
-void WriteChanges(json::Writer& w, const std::vector<Change>& changes,
-                  bool subscribed) {
-  std::map<std::string_view, std::vector<const Change*>> rooms;
-  for (const Change& change : changes) {
-    if (change.subscribed == subscribed) {
-      rooms[change.room_id].push_back(&change);
-    }
-  }
-  w.Key(subscribed ? "subscribed" : "unsubscribed").BeginObject();
-  for (const auto& [room, threads] : rooms) {
-    w.Key(room).BeginObject();
-    for (const Change* change : threads) {
-      w.Key(change->root).BeginObject();
-      if (subscribed) w.Field("automatic", change->automatic);
-      w.Field("bump_stamp", change->pos).EndObject();
-    }
-    w.EndObject();
-  }
-  w.EndObject();
-}
-
 Result<Reply> GetThreadSubscriptions(Call& call) {
   MC_RETURN_IF_ERROR(RequiredQuery(call, "dir").status());
   MC_RETURN_IF_ERROR(QueryEnum(call, "dir", {"b"}).status());
@@ -88,8 +66,7 @@ Result<Reply> GetThreadSubscriptions(Call& call) {
   const bool more = changes.size() > limit;
   if (more) changes.pop_back();
   return ObjectReply([&](json::Writer& w) {
-    WriteChanges(w, changes, true);
-    WriteChanges(w, changes, false);
+    ThreadSubscriptionService::WriteChanges(w, changes);
     if (more) {
       w.Field("end", StreamToken{changes.back().pos - 1, 0}.ToString());
     }

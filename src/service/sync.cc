@@ -4,9 +4,10 @@
 #include <utility>
 
 #include "matrixcore/base/lru.h"
-#include "matrixcore/base/mutex.h"
 #include "matrixcore/json/value.h"
+#include "service/sliding_builder.h"
 #include "service/sync_builder.h"
+#include "service/sync_waiter.h"
 
 namespace matrixcore {
 namespace {
@@ -15,7 +16,6 @@ using FilterPtr = std::shared_ptr<const PreparedFilter>;
 
 // What a parsed filter is charged for beside its text.
 constexpr size_t kFilterBytes = 1000;
-constexpr char kShuttingDown[] = "The server is shutting down.";
 
 Result<FilterPtr> PrepareFilter(std::string_view json,
                                 const SyncService::Options& options) {
@@ -35,6 +35,7 @@ Result<FilterPtr> PrepareFilter(std::string_view json,
 
 struct SyncService::Rep : std::enable_shared_from_this<Rep> {
   class Waiter;
+  class SlidingWaiter;
 
   Rep(const Options& o, Deps d)
       : options(o),
@@ -47,9 +48,13 @@ struct SyncService::Rep : std::enable_shared_from_this<Rep> {
                .presence = deps.presence,
                .rooms = UserRooms(o.room_list_bytes),
                .lazy = LazyMembers(o.max_lazy_members)},
+        sliding(deps.store, deps.clock, deps.activity, o.connection_bytes,
+                o.room_list_bytes),
         filters(o.max_filters * kFilterBytes),
         seconds_initial(BuildTime("initial")),
-        seconds_incremental(BuildTime("incremental")) {}
+        seconds_incremental(BuildTime("incremental")),
+        seconds_sliding_initial(BuildTime("sliding initial")),
+        seconds_sliding(BuildTime("sliding incremental")) {}
 
   Histogram& BuildTime(const char* kind) {
     return deps.metrics.GetHistogram(
@@ -60,95 +65,55 @@ struct SyncService::Rep : std::enable_shared_from_this<Rep> {
 
   Result<FilterPtr> FindFilter(const std::string& user_id,
                                const std::string& filter);
+  // Begins the turn of a sliding request; null when it was answered already.
+  std::shared_ptr<SlidingWaiter> BeginSliding(
+      std::unique_ptr<SlidingRequest> request, Done done);
 
-  // Whether the service may still be used; if so, End must follow.
-  bool Begin() {
-    MutexLock lock(mutex);
-    if (stopping) return false;
-    ++active;
-    return true;
-  }
-  void End() {
-    MutexLock lock(mutex);
-    if (--active == 0) idle.NotifyAll();
+  SyncWaiter::Deps ForWaiters() {
+    return {gate, deps.notifier, deps.clock, deps.log};
   }
 
   const Options options;
   const Deps deps;
+  const std::shared_ptr<SyncGate> gate = std::make_shared<SyncGate>();
   SyncShared shared;
+  SlidingShared sliding;
   // By user and id, or by the filter's text.
   LruCache<std::string, FilterPtr> filters;
   Histogram& seconds_initial;
   Histogram& seconds_incremental;
-
-  Mutex mutex;
-  CondVar idle;
-  size_t active MC_GUARDED_BY(mutex) = 0;
-  bool stopping MC_GUARDED_BY(mutex) = false;
+  Histogram& seconds_sliding_initial;
+  Histogram& seconds_sliding;
 };
 
-// One request, from its first look to its answer.
-class SyncService::Rep::Waiter : public Ticket,
-                                 public std::enable_shared_from_this<Waiter> {
+namespace {
+
+// Measures how long an answer takes to make.
+class BuildTimer {
  public:
-  Waiter(std::shared_ptr<Rep> rep, SyncRequest request, FilterPtr filter,
-         Done done)
-      : rep_(std::move(rep)),
-        session_(std::move(request.session)),
-        since_(request.since),
-        full_state_(request.full_state),
-        use_state_after_(request.use_state_after),
-        filter_(std::move(filter)),
-        done_(std::move(done)) {
-    const Duration timeout = std::clamp(request.timeout, Duration::zero(),
-                                        rep_->options.max_timeout);
-    may_wait_ = since_ && !full_state_ && timeout > Duration::zero();
-    if (may_wait_) deadline_ = rep_->deps.clock.Monotonic() + timeout;
+  BuildTimer(const Clock& clock, Histogram& histogram)
+      : clock_(clock), histogram_(histogram), start_(clock.Monotonic()) {}
+  ~BuildTimer() {
+    histogram_.Observe(
+        std::chrono::duration<double>(clock_.Monotonic() - start_).count());
   }
 
-  // Parks if nothing can have happened, else looks.  The caller has called
-  // Begin, also for Look.
-  void Start();
-  void Cancel() override;
-
  private:
-  // Looks, and answers or parks.
-  void Look();
-  std::optional<uint64_t> Quiet() const;
-  void Park(uint64_t seen);
-  void Resume(Notifier::Wake wake);
-
-  const std::shared_ptr<Rep> rep_;
-  const Session session_;
-  std::optional<StreamToken> since_;
-  const bool full_state_;
-  const bool use_state_after_;
-  bool may_wait_ = false;
-  MonotonicTime deadline_;
-  const FilterPtr filter_;
-  Done done_;
-
-  Mutex mutex_;
-  bool cancelled_ MC_GUARDED_BY(mutex_) = false;
-  uint64_t looks_ MC_GUARDED_BY(mutex_) = 0;
-  Notifier::Id parked_ MC_GUARDED_BY(mutex_) = 0;
+  const Clock& clock_;
+  Histogram& histogram_;
+  const MonotonicTime start_;
 };
 
-void SyncService::Rep::Waiter::Start() {
-  const std::optional<uint64_t> seen = may_wait_ ? Quiet() : std::nullopt;
-  if (seen) return Park(*seen);
-  Look();
-}
-
-// The version to park with when a look would find nothing.
-std::optional<uint64_t> SyncService::Rep::Waiter::Quiet() const {
-  if (since_->to_device != 0) return std::nullopt;  // More is there.
-  const Notifier& notifier = rep_->deps.notifier;
-  const auto seen = notifier.QuietSince(session_.user_id, since_->position);
+// Whether nothing can have been published for a user after a position; then the
+// version to park with.
+std::optional<uint64_t> QuietSince(const SyncService::Deps& deps,
+                                   const std::string& user_id,
+                                   Position position, int64_t ephemeral) {
+  const auto seen = deps.notifier.QuietSince(user_id, position);
   if (!seen) return std::nullopt;
-  const TypingNews typing = rep_->deps.ephemeral.TypingSince(since_->ephemeral);
+  const TypingNews typing = deps.ephemeral.TypingSince(ephemeral);
   const auto concerns = [&](const TypingUsers& room) {
-    return notifier.Concerns(room.room, session_.user_id);
+    return deps.notifier.Concerns(room.room, user_id);
   };
   if (typing.incomplete ||
       std::any_of(typing.changed.begin(), typing.changed.end(), concerns)) {
@@ -157,82 +122,117 @@ std::optional<uint64_t> SyncService::Rep::Waiter::Quiet() const {
   return seen;
 }
 
-void SyncService::Rep::Waiter::Look() {
-  {
-    MutexLock lock(mutex_);
-    ++looks_;
-    parked_ = 0;
+}  // namespace
+
+// One request of /v3/sync.
+class SyncService::Rep::Waiter : public SyncWaiter {
+ public:
+  Waiter(std::shared_ptr<Rep> rep, SyncRequest request, FilterPtr filter,
+         Done done)
+      : SyncWaiter(rep->ForWaiters(), request.session.user_id,
+                   TimeoutOf(*rep, request), std::move(done)),
+        rep_(std::move(rep)),
+        session_(std::move(request.session)),
+        since_(request.since),
+        full_state_(request.full_state),
+        use_state_after_(request.use_state_after),
+        filter_(std::move(filter)) {}
+
+ private:
+  static Duration TimeoutOf(const Rep& rep, const SyncRequest& request) {
+    if (!request.since || request.full_state) return Duration::zero();
+    return std::clamp(request.timeout, Duration::zero(),
+                      rep.options.max_timeout);
   }
-  const uint64_t seen = rep_->deps.notifier.Version();  // Before the snapshot.
-  const MonotonicTime start = rep_->deps.clock.Monotonic();
-  Result<SyncAnswer> answer =
-      BuildSync(rep_->shared, {.session = session_,
-                               .filter = *filter_,
-                               .since = since_,
-                               .full_state = full_state_,
-                               .use_state_after = use_state_after_});
-  const MonotonicTime end = rep_->deps.clock.Monotonic();
-  (since_ ? rep_->seconds_incremental : rep_->seconds_initial)
-      .Observe(std::chrono::duration<double>(end - start).count());
-  if (!answer.ok()) {
-    if (answer.status().errcode().empty()) {
-      rep_->deps.log.Error("sync", "no answer could be made",
-                           {{"user_id", session_.user_id},
-                            {"error", answer.status().ToString()}});
+
+  Result<Found> LookOnce(bool) override {
+    const BuildTimer timer(rep_->deps.clock, since_ ? rep_->seconds_incremental
+                                                    : rep_->seconds_initial);
+    MC_ASSIGN_OR_RETURN(
+        SyncAnswer answer,
+        BuildSync(rep_->shared, {.session = session_,
+                                 .filter = *filter_,
+                                 .since = since_,
+                                 .full_state = full_state_,
+                                 .use_state_after = use_state_after_}));
+    // When it waits: as if the client had got this answer and come back at
+    // once.
+    since_ = answer.next;
+    return Found{std::move(answer.body), answer.empty};
+  }
+
+  std::optional<uint64_t> Quiet() const override {
+    if (since_->to_device != 0) return std::nullopt;  // More is there.
+    return QuietSince(rep_->deps, session_.user_id, since_->position,
+                      since_->ephemeral);
+  }
+
+  const std::shared_ptr<Rep> rep_;
+  const Session session_;
+  std::optional<StreamToken> since_;
+  const bool full_state_;
+  const bool use_state_after_;
+  const FilterPtr filter_;
+};
+
+// One request of sliding sync.
+class SyncService::Rep::SlidingWaiter : public SyncWaiter {
+ public:
+  SlidingWaiter(std::shared_ptr<Rep> rep,
+                std::unique_ptr<SlidingRequest> request,
+                std::optional<SlidingToken> since, SlidingConnection::Turn turn,
+                Done done)
+      : SyncWaiter(rep->ForWaiters(), request->session.user_id,
+                   since ? std::clamp(request->timeout, Duration::zero(),
+                                      rep->options.max_timeout)
+                         : Duration::zero(),
+                   std::move(done)),
+        rep_(std::move(rep)),
+        request_(std::move(request)),
+        rules_(RulesOf(*request_)),
+        since_(since),
+        turn_(std::move(turn)) {}
+
+  const SlidingConnection::Turn& turn() const { return turn_; }
+
+ private:
+  Result<Found> LookOnce(bool may_wait) override {
+    const BuildTimer timer(
+        rep_->deps.clock,
+        since_ ? rep_->seconds_sliding : rep_->seconds_sliding_initial);
+    MC_ASSIGN_OR_RETURN(SlidingAnswer answer,
+                        BuildSliding(rep_->shared, rep_->sliding,
+                                     {.request = *request_,
+                                      .rules = rules_,
+                                      .since = since_,
+                                      .turn = turn_},
+                                     may_wait));
+    since_ = answer.next;
+    return Found{std::move(answer.body), answer.empty};
+  }
+
+  // Also what the client asks for must be the same as it was last time.
+  std::optional<uint64_t> Quiet() const override {
+    const SlidingConnection::Settled settled = turn_.connection->settled();
+    if (settled.rules != rules_ || settled.version != turn_.base->version) {
+      return std::nullopt;
     }
-    return done_(std::move(answer).status());
+    Position position = since_->stream.position;
+    const SlidingExtensions::ToDevice& to_device =
+        request_->extensions.to_device;
+    if (to_device.enabled) {
+      position = std::min(position, to_device.since.value_or(0));
+    }
+    return QuietSince(rep_->deps, user_id(), position,
+                      since_->stream.ephemeral);
   }
-  if (!answer->empty || !may_wait_ || end >= deadline_) {
-    return done_(std::move(answer->body));
-  }
-  // As if the client had got this answer and come back at once.
-  since_ = answer->next;
-  Park(seen);
-}
 
-void SyncService::Rep::Waiter::Park(uint64_t seen) {
-  uint64_t look = 0;
-  {
-    MutexLock lock(mutex_);
-    look = looks_;
-  }
-  Notifier& notifier = rep_->deps.notifier;
-  const Notifier::Id id = notifier.Park(
-      session_.user_id, seen, deadline_,
-      [self = shared_from_this()](Notifier::Wake wake) { self->Resume(wake); });
-  bool cancelled = false;
-  {
-    MutexLock lock(mutex_);
-    if (looks_ == look) parked_ = id;  // Else it was resumed meanwhile.
-    cancelled = cancelled_;
-  }
-  if (cancelled) notifier.Cancel(id);
-}
-
-void SyncService::Rep::Waiter::Resume(Notifier::Wake wake) {
-  if (wake == Notifier::Wake::kCancelled) {
-    return done_(Status(StatusCode::kAborted, "nobody waits for the answer"));
-  }
-  if (!rep_->Begin()) {
-    return done_(Status(StatusCode::kUnavailable, kShuttingDown));
-  }
-  // The last look: also an answer without news counts keys.
-  if (wake != Notifier::Wake::kPublished) may_wait_ = false;
-  Look();
-  rep_->End();
-}
-
-void SyncService::Rep::Waiter::Cancel() {
-  if (!rep_->Begin()) return;
-  Notifier::Id id = 0;
-  {
-    MutexLock lock(mutex_);
-    cancelled_ = true;
-    id = parked_;
-  }
-  if (id != 0) rep_->deps.notifier.Cancel(id);
-  rep_->End();
-}
+  const std::shared_ptr<Rep> rep_;
+  const std::unique_ptr<const SlidingRequest> request_;
+  const size_t rules_;
+  std::optional<SlidingToken> since_;
+  const SlidingConnection::Turn turn_;
+};
 
 Result<FilterPtr> SyncService::Rep::FindFilter(const std::string& user_id,
                                                const std::string& filter) {
@@ -249,37 +249,61 @@ Result<FilterPtr> SyncService::Rep::FindFilter(const std::string& user_id,
   return prepared;
 }
 
-SyncService::SyncService(const Options& options, Deps deps)
-    : rep_(std::make_shared<Rep>(options, std::move(deps))) {}
-
-SyncService::~SyncService() {
-  MutexLock lock(rep_->mutex);
-  rep_->stopping = true;
-  while (rep_->active > 0) rep_->idle.Wait(rep_->mutex);
+std::shared_ptr<SyncService::Rep::SlidingWaiter> SyncService::Rep::BeginSliding(
+    std::unique_ptr<SlidingRequest> request, Done done) {
+  std::optional<SlidingToken> since;
+  if (request->pos) {
+    since = SlidingToken::Parse(*request->pos);
+    if (!since) {
+      done(Status(StatusCode::kInvalidArgument, "M_UNKNOWN_POS",
+                  "'pos' is not a position of sliding sync"));
+      return nullptr;
+    }
+  }
+  Result<SlidingConnection::Turn> turn =
+      sliding.connections.Begin(request->session, request->conn_id, since);
+  if (!turn.ok()) {
+    done(std::move(turn).status());
+    return nullptr;
+  }
+  std::optional<StreamToken> lazy;
+  if (since) lazy = StreamToken{since->serial, since->epoch, 0};
+  shared.lazy.Begin(LazySessionOf(*request), lazy);
+  return std::make_shared<SlidingWaiter>(shared_from_this(), std::move(request),
+                                         since, *std::move(turn),
+                                         std::move(done));
 }
+
+SyncService::SyncService(const Options& options, Deps deps)
+    : rep_(std::make_shared<Rep>(options, std::move(deps))) {
+  if (rep_->deps.accounts != nullptr) {
+    rep_->deps.accounts->OnDeviceDeleted(&RemoveSlidingConnections);
+  }
+}
+
+SyncService::~SyncService() { rep_->gate->Close(); }
 
 Result<std::string> SyncService::KeyChanges(const Session& session,
                                             const StreamToken& from) {
-  if (!rep_->Begin()) return Status(StatusCode::kUnavailable, kShuttingDown);
+  if (!rep_->gate->Enter()) return SyncShuttingDown();
   const PreparedFilter everything;
   Result<std::string> changes = BuildKeyChanges(
-      rep_->shared,
-      {.session = session, .filter = everything, .since = from});
-  rep_->End();
+      rep_->shared, {.session = session, .filter = everything, .since = from});
+  rep_->gate->Leave();
   return changes;
 }
 
 std::shared_ptr<SyncService::Ticket> SyncService::Sync(SyncRequest request,
                                                        Done done) {
-  if (!rep_->Begin()) {
-    done(Status(StatusCode::kUnavailable, kShuttingDown));
+  if (!rep_->gate->Enter()) {
+    done(SyncShuttingDown());
     return nullptr;
   }
   Result<FilterPtr> filter =
       rep_->FindFilter(request.session.user_id, request.filter);
   if (!filter.ok()) {
     done(std::move(filter).status());
-    rep_->End();
+    rep_->gate->Leave();
     return nullptr;
   }
   const RoomEventFilter& state = (*filter)->filter.room.state;
@@ -289,7 +313,23 @@ std::shared_ptr<SyncService::Ticket> SyncService::Sync(SyncRequest request,
   auto waiter = std::make_shared<Rep::Waiter>(
       rep_, std::move(request), std::move(*filter), std::move(done));
   waiter->Start();
-  rep_->End();
+  rep_->gate->Leave();
+  return waiter;
+}
+
+std::shared_ptr<SyncService::Ticket> SyncService::SlidingSync(
+    std::unique_ptr<SlidingRequest> request, Done done) {
+  if (!rep_->gate->Enter()) {
+    done(SyncShuttingDown());
+    return nullptr;
+  }
+  auto waiter = rep_->BeginSliding(std::move(request), std::move(done));
+  if (waiter != nullptr) {
+    const auto before = waiter->turn().connection->ReplaceWaiting(waiter);
+    if (before != nullptr) before->Cancel();
+    waiter->Start();
+  }
+  rep_->gate->Leave();
   return waiter;
 }
 

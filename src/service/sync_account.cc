@@ -19,6 +19,15 @@ bool ByRoomAndType(const AccountDatum& a, const AccountDatum& b) {
   return std::tie(a.room_id, a.type) < std::tie(b.room_id, b.type);
 }
 
+// Completed with the default rules, as every other reader sees them.
+Status AddPushRules(Snapshot& snapshot, const std::string& user_id,
+                    std::vector<AccountDatum>* data) {
+  MC_ASSIGN_OR_RETURN(std::string rules,
+                      PushRuleService::Get(snapshot, user_id));
+  data->push_back({"", std::string(kPushRulesType), std::move(rules)});
+  return OkStatus();
+}
+
 }  // namespace
 
 Result<std::vector<AccountDatum>> ReadAccountData(Snapshot& snapshot,
@@ -36,19 +45,14 @@ Result<std::vector<AccountDatum>> ReadAccountData(Snapshot& snapshot,
     data.push_back({std::move(entry.room_id), std::move(entry.type),
                     std::move(entry.content)});
   }
-  if (push_rules) {
-    // Completed with the default rules, as every other reader sees them.
-    MC_ASSIGN_OR_RETURN(std::string rules,
-                        PushRuleService::Get(snapshot, user_id));
-    data.push_back({"", std::string(kPushRulesType), std::move(rules)});
-  }
+  if (push_rules) MC_RETURN_IF_ERROR(AddPushRules(snapshot, user_id, &data));
   std::sort(data.begin(), data.end(), ByRoomAndType);
   return data;
 }
 
 Result<std::vector<AccountDatum>> ReadRoomAccountData(
-    Snapshot& snapshot, const std::string& user_id,
-    const std::string& room_id, Position after) {
+    Snapshot& snapshot, const std::string& user_id, const std::string& room_id,
+    Position after) {
   MC_ASSIGN_OR_RETURN(
       const std::vector<Row> rows,
       snapshot.Scan({.table = &tables::kAccountData,
@@ -65,12 +69,24 @@ Result<std::vector<AccountDatum>> ReadRoomAccountData(
   return data;
 }
 
+Result<std::vector<AccountDatum>> ReadAllGlobalAccountData(
+    Snapshot& snapshot, const std::string& user_id) {
+  MC_ASSIGN_OR_RETURN(std::vector<AccountDatum> data,
+                      ReadRoomAccountData(snapshot, user_id, ""));
+  std::erase_if(data, [](const AccountDatum& datum) {
+    return datum.type == kPushRulesType;
+  });
+  MC_RETURN_IF_ERROR(AddPushRules(snapshot, user_id, &data));
+  std::sort(data.begin(), data.end(), ByRoomAndType);
+  return data;
+}
+
 Result<std::optional<std::string>> ReadGlobalAccountData(
     Snapshot& snapshot, const std::string& user_id, std::string_view type) {
-  MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
-                      snapshot.Get(tables::kAccountData,
-                                   {Cell(user_id), Cell(std::string()),
-                                    Cell(std::string(type))}));
+  MC_ASSIGN_OR_RETURN(
+      const std::optional<Row> row,
+      snapshot.Get(tables::kAccountData, {Cell(user_id), Cell(std::string()),
+                                          Cell(std::string(type))}));
   if (!row) return std::optional<std::string>();
   return std::optional<std::string>(CellText((*row)[AccountData::kJson]));
 }

@@ -32,6 +32,10 @@ Result<std::vector<AccountDatum>> ReadRoomAccountData(
     Snapshot& snapshot, const std::string& user_id, const std::string& room_id,
     Position after = 0);
 
+// All that is global; push rules are complete.
+Result<std::vector<AccountDatum>> ReadAllGlobalAccountData(
+    Snapshot& snapshot, const std::string& user_id);
+
 // The content of one global entry; nothing when there is none.
 Result<std::optional<std::string>> ReadGlobalAccountData(
     Snapshot& snapshot, const std::string& user_id, std::string_view type);

@@ -26,6 +26,7 @@
 #include "matrixcore/service/history.h"
 #include "matrixcore/service/push_profiles.h"
 #include "matrixcore/service/push_rules.h"
+#include "matrixcore/service/sliding_tables.h"
 #include "matrixcore/service/sync.h"
 #include "matrixcore/service/thread_subscriptions.h"
 #include "matrixcore/service/unread.h"
@@ -123,9 +124,9 @@ class FreeCoordinator : public Coordinator {
 
 inline Schema SyncSchema() {
   Schema schema;
-  for (const auto& tables :
-       {tables::RoomTables(), tables::AccountTables(),
-        tables::EphemeralTables(), tables::UnreadTables()}) {
+  for (const auto& tables : {tables::RoomTables(), tables::AccountTables(),
+                             tables::EphemeralTables(), tables::UnreadTables(),
+                             tables::SlidingTables()}) {
     schema.tables.insert(schema.tables.end(), tables.begin(), tables.end());
   }
   return schema;

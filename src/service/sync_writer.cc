@@ -5,10 +5,7 @@
 #include "matrixcore/service/tokens.h"
 
 namespace matrixcore {
-namespace {
 
-// One m.receipt event (spec: "Receipts") for the receipts of one thread; they
-// are ordered by event, type and user.
 void WriteReceiptEvent(json::Writer& out, std::span<const Receipt> receipts) {
   out.BeginObject();
   out.Key("content").BeginObject();
@@ -37,7 +34,26 @@ void WriteReceiptEvent(json::Writer& out, std::span<const Receipt> receipts) {
   out.EndObject();
 }
 
-}  // namespace
+void WriteTypingEvent(json::Writer& out, const TypingUsers& typing) {
+  out.BeginObject();
+  out.Key("content").BeginObject().Key("user_ids").BeginArray();
+  for (const std::string& user : typing.user_ids) out.String(user);
+  out.EndArray().EndObject();
+  out.Field("type", "m.typing");
+  out.EndObject();
+}
+
+void WriteAccountDataArray(json::Writer& out,
+                           std::span<const AccountDatum> data) {
+  out.BeginArray();
+  for (const AccountDatum& datum : data) {
+    out.BeginObject();
+    out.RawField("content", datum.content);
+    out.Field("type", datum.type);
+    out.EndObject();
+  }
+  out.EndArray();
+}
 
 Status SyncWriter::WriteJoined(const RoomBlock& block) {
   out_.BeginObject();
@@ -101,14 +117,9 @@ Status SyncWriter::WritePresence(Snapshot& snapshot,
 }
 
 void SyncWriter::WriteAccountData(std::span<const AccountDatum> data) {
-  out_.BeginObject().Key("events").BeginArray();
-  for (const AccountDatum& datum : data) {
-    out_.BeginObject();
-    out_.RawField("content", datum.content);
-    out_.Field("type", datum.type);
-    out_.EndObject();
-  }
-  out_.EndArray().EndObject();
+  out_.BeginObject().Key("events");
+  WriteAccountDataArray(out_, data);
+  out_.EndObject();
 }
 
 void SyncWriter::WriteSummary(const SyncSummary& summary) {
@@ -191,14 +202,7 @@ Status SyncWriter::WriteEvents(const RoomHead& room,
 
 void SyncWriter::WriteEphemeral(const RoomBlock& block) {
   out_.Key("ephemeral").BeginObject().Key("events").BeginArray();
-  if (block.typing) {
-    out_.BeginObject();
-    out_.Key("content").BeginObject().Key("user_ids").BeginArray();
-    for (const std::string& user : block.typing->user_ids) out_.String(user);
-    out_.EndArray().EndObject();
-    out_.Field("type", "m.typing");
-    out_.EndObject();
-  }
+  if (block.typing) WriteTypingEvent(out_, *block.typing);
   const std::span<const Receipt> receipts = block.receipts;
   for (size_t begin = 0; begin < receipts.size();) {
     size_t end = begin;

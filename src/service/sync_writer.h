@@ -15,6 +15,15 @@
 
 namespace matrixcore {
 
+// One m.receipt event (spec: "Receipts"); the receipts are ordered by event,
+// type and user, each of which is there once.
+void WriteReceiptEvent(json::Writer& out, std::span<const Receipt> receipts);
+// One m.typing event.
+void WriteTypingEvent(json::Writer& out, const TypingUsers& typing);
+// An array of account data events.
+void WriteAccountDataArray(json::Writer& out,
+                           std::span<const AccountDatum> data);
+
 // Writes for one user at one snapshot.  Not thread-safe.
 class SyncWriter {
  public:

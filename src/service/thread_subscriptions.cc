@@ -1,5 +1,6 @@
 #include "matrixcore/service/thread_subscriptions.h"
 
+#include <map>
 #include <utility>
 
 #include "matrixcore/service/push_rules.h"
@@ -196,6 +197,29 @@ ThreadSubscriptionService::Changes(std::string_view user_id, Position after,
                       deps_.store.NewSnapshot());
   RoomReader reader(*snapshot, deps_.caches);
   return Changes(reader, user_id, after, until, limit);
+}
+
+void ThreadSubscriptionService::WriteChanges(
+    json::Writer& out, const std::vector<Change>& changes) {
+  for (const bool subscribed : {true, false}) {
+    std::map<std::string_view, std::vector<const Change*>> rooms;
+    for (const Change& change : changes) {
+      if (change.subscribed == subscribed) {
+        rooms[change.room_id].push_back(&change);
+      }
+    }
+    out.Key(subscribed ? "subscribed" : "unsubscribed").BeginObject();
+    for (const auto& [room, threads] : rooms) {
+      out.Key(room).BeginObject();
+      for (const Change* change : threads) {
+        out.Key(change->root).BeginObject();
+        if (subscribed) out.Field("automatic", change->automatic);
+        out.Field("bump_stamp", change->pos).EndObject();
+      }
+      out.EndObject();
+    }
+    out.EndObject();
+  }
 }
 
 Result<bool> ThreadSubscriptionService::IsSubscribed(Snapshot& snapshot,

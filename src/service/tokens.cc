@@ -31,6 +31,10 @@ std::string StreamToken::ToString() const {
 }
 
 std::optional<StreamToken> StreamToken::Parse(std::string_view text) {
+  if (text.find('~') != std::string_view::npos) {
+    const std::optional<SlidingToken> sliding = SlidingToken::Parse(text);
+    return sliding ? std::optional(sliding->stream) : std::nullopt;
+  }
   if (text.empty() || text.front() != 's') return std::nullopt;
   text.remove_prefix(1);
   std::string_view ephemeral_text = "0";
@@ -51,6 +55,29 @@ std::optional<StreamToken> StreamToken::Parse(std::string_view text) {
   if (!position || !ephemeral || !to_device) return std::nullopt;
   if (*to_device > *position) return std::nullopt;
   return StreamToken{*position, *ephemeral, *to_device};
+}
+
+std::string SlidingToken::ToString() const {
+  return fmt::format("{}~{}.{}.{}", stream.ToString(), epoch, version, serial);
+}
+
+std::optional<SlidingToken> SlidingToken::Parse(std::string_view text) {
+  const size_t tilde = text.find('~');
+  if (tilde == std::string_view::npos) return std::nullopt;
+  const std::optional<StreamToken> stream =
+      StreamToken::Parse(text.substr(0, tilde));
+  text.remove_prefix(tilde + 1);
+  const size_t first = text.find('.');
+  const size_t second = text.find('.', first + 1);
+  if (!stream || first == std::string_view::npos ||
+      second == std::string_view::npos) {
+    return std::nullopt;
+  }
+  const auto epoch = ParseNumber(text.substr(0, first));
+  const auto version = ParseNumber(text.substr(first + 1, second - first - 1));
+  const auto serial = ParseNumber(text.substr(second + 1));
+  if (!epoch || !version || !serial) return std::nullopt;
+  return SlidingToken{*stream, *epoch, *version, *serial};
 }
 
 }  // namespace matrixcore

@@ -52,6 +52,23 @@ TEST(StreamTokenTest, RefusesWhatNoServerOfOursMade) {
   }
 }
 
+TEST(SlidingTokenTest, ReadsWhatItWrites) {
+  const SlidingToken token{{123, 45}, 7, 8, 9};
+  EXPECT_EQ(token.ToString(), "s123_45~7.8.9");
+  EXPECT_EQ(SlidingToken::Parse(token.ToString()), token);
+  EXPECT_EQ(StreamToken::Parse(token.ToString()), token.stream);
+}
+
+TEST(SlidingTokenTest, RefusesWhatNoServerOfOursMade) {
+  EXPECT_EQ(SlidingToken::Parse("s1"), std::nullopt);
+  for (const std::string_view text :
+       {"", "s1~", "s1~1", "s1~1.2", "s1~1.2.", "s1~.2.3", "s1~1.2.3.4",
+        "s1~1.2.3~4.5.6", "s1~1.02.3", "x~1.2.3", "~1.2.3", "s1~1.2.x"}) {
+    EXPECT_EQ(SlidingToken::Parse(text), std::nullopt) << text;
+    EXPECT_EQ(StreamToken::Parse(text), std::nullopt) << text;
+  }
+}
+
 TEST(StreamTokenTest, OrdersByPositionFirst) {
   EXPECT_LT((StreamToken{1, 9}), (StreamToken{2, 0}));
   EXPECT_LT((StreamToken{2, 0}), (StreamToken{2, 1}));

@@ -51,6 +51,7 @@ struct RoomView {
   // Ids of events in order, without gaps.
   std::vector<std::string> timeline;
   std::set<std::string> known;
+  std::set<std::string> delivered;     // By sync, not by /messages.
   std::set<std::string> state_events;  // Those of the timeline that are state.
   std::map<StateId, std::string> state;  // Event ids.
   std::map<std::string, std::string> account_data;
@@ -59,6 +60,7 @@ struct RoomView {
   int64_t joined = -1;
   int64_t invited = -1;
   std::string heroes;
+  std::string name;  // Of clients of sliding sync.
   std::string unread;
   // Everything since the beginning of the room is in the timeline.
   bool whole = false;
@@ -77,8 +79,16 @@ class SyncClient {
     return account_data_;
   }
 
+  virtual ~SyncClient() = default;
+  SyncClient(SyncClient&&) = delete;
+
+  virtual std::string Describe() const { return style_.ToString(); }
+  virtual bool tells_names() const { return false; }
+  // Before what it knows is compared.
+  virtual void LookAtEverything() {}
+
   // One sync; `lost`: the answer gets lost on its way.  "" or what is wrong.
-  std::string Sync(bool lost = false) {
+  virtual std::string Sync(bool lost = false) {
     std::string target = fmt::format(
         "/_matrix/client/v3/sync?timeout=0&filter={}&use_state_after={}",
         PercentEncode(style_.Filter()), style_.state_after);
@@ -142,6 +152,32 @@ class SyncClient {
     return ids;
   }
 
+ protected:
+  static void TakeState(RoomView& view, json::Value event) {
+    view.state[{std::string(event["type"].StringOr("")),
+                std::string(event["state_key"].StringOr(""))}] =
+        event["event_id"].StringOr("");
+  }
+
+  // The content of an m.receipt event.
+  static void TakeReceipts(RoomView& view, json::Value content) {
+    for (const auto [event_id, types] : content.members()) {
+      for (const auto [type, users] : types.members()) {
+        for (const auto [user, receipt] : users.members()) {
+          view.receipts[fmt::format("{} {}", type, user)] = event_id;
+        }
+      }
+    }
+  }
+
+  FakeHomeserver& server_;
+  const FakeHomeserver::User user_;
+  const ClientStyle style_;
+  std::string since_;
+  bool quiet_ = false;
+  std::map<std::string, RoomView> rooms_;
+  std::map<std::string, std::string> account_data_;
+
  private:
   // Takes in one room of an answer.
   std::string Take(const std::string& section, const std::string& id,
@@ -171,13 +207,7 @@ class SyncClient {
         view.typing = event["content"]["user_ids"].raw();
         continue;
       }
-      for (const auto [event_id, types] : event["content"].members()) {
-        for (const auto [type, users] : types.members()) {
-          for (const auto [user, receipt] : users.members()) {
-            view.receipts[fmt::format("{} {}", type, user)] = event_id;
-          }
-        }
-      }
+      TakeReceipts(view, event["content"]);
     }
     if (const json::Value unread = room["unread_notifications"]) {
       view.unread = unread.raw();
@@ -190,12 +220,6 @@ class SyncClient {
     }
     if (summary["m.heroes"]) view.heroes = summary["m.heroes"].raw();
     return "";
-  }
-
-  static void TakeState(RoomView& view, json::Value event) {
-    view.state[{std::string(event["type"].StringOr("")),
-                std::string(event["state_key"].StringOr(""))}] =
-        event["event_id"].StringOr("");
   }
 
   std::string TakeTimeline(RoomView& view, const std::string& id,
@@ -224,6 +248,7 @@ class SyncClient {
                            event_id);
       }
       view.known.insert(event_id);
+      view.delivered.insert(event_id);
       news.push_back(std::move(event_id));
     }
     if (limited || fresh) {
@@ -248,14 +273,6 @@ class SyncClient {
     view.timeline.insert(view.timeline.end(), news.begin(), news.end());
     return "";
   }
-
-  FakeHomeserver& server_;
-  const FakeHomeserver::User user_;
-  const ClientStyle style_;
-  std::string since_;
-  bool quiet_ = false;
-  std::map<std::string, RoomView> rooms_;
-  std::map<std::string, std::string> account_data_;
 };
 
 }  // namespace matrixcore

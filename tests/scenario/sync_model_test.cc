@@ -1,8 +1,8 @@
 // Sync against a model: users do random things in rooms of the real server;
 // clients with random filters sync now and then, and some answers get lost.  At
 // the end every client must know exactly what the server knows: no event
-// missing, none twice, none that it may not see, every state, count, receipt and
-// marker right.
+// missing, none twice, none that it may not see, every state, count, receipt
+// and marker right.
 //
 // A failing seed prints the shortest run of its operations that fails; set
 // MATRIXCORE_SYNC_SEEDS to "first-last" to run others.
@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "matrixcore/base/random.h"
+#include "scenario/sliding_client.h"
 #include "scenario/sync_client.h"
 
 namespace matrixcore {
@@ -174,12 +175,11 @@ class World {
     }
     const size_t clients = 3 + actor_.Pick(3);
     for (size_t i = 0; i < clients; ++i) {
-      // Devices of their own: lazy-loading is by device.
-      clients_.emplace_back(server_, server_.Login(users_[i % users_.size()]),
-                            actor_.Style());
+      // Devices of their own: lazy-loading and connections are by device.
+      AddClient(server_.Login(users_[i % users_.size()]));
       actor_.log.push_back(fmt::format("client {} of {}: {}", i,
-                                       clients_[i].user().user_id,
-                                       clients_[i].style().ToString()));
+                                       clients_[i]->user().user_id,
+                                       clients_[i]->Describe()));
     }
   }
 
@@ -212,7 +212,7 @@ class World {
       threads.emplace_back([&, i] {
         for (bool more = true; more && wrongs[i].empty();) {
           more = writing.load() > 0;
-          wrongs[i] = clients_[i].Sync();
+          wrongs[i] = clients_[i]->Sync();
         }
       });
     }
@@ -226,6 +226,19 @@ class World {
   const std::vector<std::string>& log() const { return actor_.log; }
 
  private:
+  void AddClient(FakeHomeserver::User user) {
+    ClientStyle style = actor_.Style();
+    if (actor_.Chance(50)) {
+      clients_.push_back(
+          std::make_unique<SyncClient>(server_, std::move(user), style));
+      return;
+    }
+    style.types.clear();
+    const bool simplified = actor_.Chance(50);
+    clients_.push_back(std::make_unique<SlidingClient>(
+        server_, std::move(user), style, simplified, actor_.Pick(1'000'000)));
+  }
+
   std::string Step() {
     server_.Advance(milliseconds(1));
     if (actor_.Chance(40)) {
@@ -233,7 +246,7 @@ class World {
       const bool lost = actor_.Chance(20);
       actor_.log.push_back(
           fmt::format("client {} syncs{}", i, lost ? ", lost" : ""));
-      return clients_[i].Sync(lost);
+      return clients_[i]->Sync(lost);
     }
     if (actor_.Chance(1)) {
       actor_.log.push_back("restart");
@@ -252,14 +265,16 @@ class World {
 
   std::string Finish() {
     server_.Advance(seconds(60));  // Nobody types any more.
-    for (SyncClient& client : clients_) {
+    for (const std::unique_ptr<SyncClient>& each : clients_) {
+      SyncClient& client = *each;
+      client.LookAtEverything();
       for (int i = 0; i < 3; ++i) {
         if (std::string wrong = client.Sync(); !wrong.empty()) return wrong;
       }
       if (!client.quiet()) return client.user().user_id + " never gets quiet";
       if (std::string wrong = Compare(client); !wrong.empty()) {
         return fmt::format("{} ({}): {}", client.user().user_id,
-                           client.style().ToString(), wrong);
+                           client.Describe(), wrong);
       }
     }
     return "";
@@ -303,8 +318,11 @@ class World {
     if (std::string wrong = CompareState(client, id, mine); !wrong.empty()) {
       return wrong;
     }
-    if (mine.receipts != truth.receipts) return "receipts";
-    if (mine.section == "join" && mine.unread != truth.unread) {
+    if (std::string wrong = CompareReceipts(client, mine, truth);
+        !wrong.empty()) {
+      return wrong;
+    }
+    if (!mine.unread.empty() && mine.unread != truth.unread) {
       return fmt::format("unread {} instead of {}", mine.unread, truth.unread);
     }
     if (mine.account_data != truth.account_data) return "account data";
@@ -315,6 +333,24 @@ class World {
     }
     if (!truth.heroes.empty() && mine.heroes != truth.heroes) {
       return fmt::format("heroes {} instead of {}", mine.heroes, truth.heroes);
+    }
+    return "";
+  }
+
+  // Of rooms with very many a client of sliding sync has only those of events
+  // that it was sent, and its own.
+  std::string CompareReceipts(SyncClient& client, const RoomView& mine,
+                              const RoomView& truth) {
+    for (const auto& [key, event] : truth.receipts) {
+      const auto it = mine.receipts.find(key);
+      if (it == mine.receipts.end() ? mine.delivered.contains(event) ||
+                                          key.ends_with(client.user().user_id)
+                                    : it->second != event) {
+        return fmt::format("receipt '{}' is not at {}", key, event);
+      }
+    }
+    for (const auto& [key, event] : mine.receipts) {
+      if (!truth.receipts.contains(key)) return "a receipt of nobody";
     }
     return "";
   }
@@ -361,7 +397,11 @@ class World {
         client.user(),
         fmt::format("/_matrix/client/v3/rooms/{}/state", PercentEncode(id)));
     std::map<StateId, std::string> truth;
+    std::string name;
     for (const json::Value event : answer.root()) {
+      if (event["type"].StringOr("") == "m.room.name") {
+        name = event["content"]["name"].StringOr("");
+      }
       truth[{std::string(event["type"].StringOr("")),
              std::string(event["state_key"].StringOr(""))}] =
           event["event_id"].StringOr("");
@@ -378,13 +418,16 @@ class World {
       }
     }
     if (mine.state.size() > truth.size()) return "state that is not there";
+    if (client.tells_names() && mine.name != name) {
+      return fmt::format("name '{}' instead of '{}'", mine.name, name);
+    }
     return "";
   }
 
   FakeHomeserver server_;
   std::vector<FakeHomeserver::User> users_;
   Actor actor_;
-  std::vector<SyncClient> clients_;
+  std::vector<std::unique_ptr<SyncClient>> clients_;
 };
 
 // The shortest run of a failing seed that fails.

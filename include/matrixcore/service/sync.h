@@ -1,4 +1,5 @@
-// SyncService: what is new for a user (spec: client-server API, "Syncing").
+// SyncService: what is new for a user (spec: client-server API, "Syncing"; and
+// sliding sync, see sliding_sync.h).
 //
 // An answer is made from one snapshot of the store and says so: its next_batch
 // is that snapshot's position.  What was committed up to it is in the answer,
@@ -24,6 +25,7 @@
 #include "matrixcore/service/ephemeral.h"
 #include "matrixcore/service/notifier.h"
 #include "matrixcore/service/presence.h"
+#include "matrixcore/service/sliding_sync.h"
 #include "matrixcore/service/tokens.h"
 #include "matrixcore/store/store.h"
 
@@ -55,8 +57,11 @@ class SyncService {
     Duration max_timeout = seconds(120);
     size_t default_timeline_limit = 10;
     size_t max_timeline_limit = 100;
-    // Memory for room lists of users between their requests.
+    // Memory for room lists of users between their requests; sliding sync has
+    // as much again for those in the order of activity.
     size_t room_list_bytes = 4u << 20;
+    // For what the clients of sliding sync have been sent.
+    size_t connection_bytes = 8u << 20;
     // Member events that devices with lazy-loading are known to have.
     size_t max_lazy_members = 100'000;
     size_t max_filters = 1000;  // Parsed ones, kept for reuse.
@@ -72,6 +77,8 @@ class SyncService {
     Logger& log;
     Metrics& metrics;
     const PresenceService* presence = nullptr;  // Null: nobody's is told.
+    // Forgets the connections of devices that are deleted; may be null.
+    AccountService* accounts = nullptr;
   };
   SyncService(const Options& options, Deps deps);
   // Returns when no answer is being made any more.  Those who are still parked
@@ -97,6 +104,13 @@ class SyncService {
   // Shutdown with an answer that says that nothing is new.  The ticket may be
   // dropped.
   std::shared_ptr<Ticket> Sync(SyncRequest request, Done done);
+
+  // Sliding sync; waiting and the ticket as for Sync.  A request on a
+  // connection takes the place of one that waits there, which fails with
+  // kAborted.  Errors: kInvalidArgument M_UNKNOWN_POS when the client has to
+  // begin anew without a `pos`, and those of the store.
+  std::shared_ptr<Ticket> SlidingSync(std::unique_ptr<SlidingRequest> request,
+                                      Done done);
 
   // GET /keys/changes: {"changed", "left"}, what `device_lists` of a sync since
   // `from` says.  It is about now, so that what happened after the end that a

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "matrixcore/base/status.h"
+#include "matrixcore/json/writer.h"
 #include "matrixcore/room/room_reader.h"
 #include "matrixcore/service/accounts.h"
 #include "matrixcore/service/notifier.h"
@@ -67,6 +68,10 @@ class ThreadSubscriptionService {
                                              size_t limit);
   Result<std::vector<Change>> Changes(std::string_view user_id, Position after,
                                       Position until, size_t limit);
+
+  // The members `subscribed` and `unsubscribed` of an open object.
+  static void WriteChanges(json::Writer& out,
+                           const std::vector<Change>& changes);
 
   static Result<bool> IsSubscribed(Snapshot& snapshot, std::string_view user_id,
                                    RoomNid room, std::string_view root);
