@@ -193,6 +193,7 @@ constexpr Section kSections[] = {
     {"presence", "Who is online."},
     {"delayed_events",
      "Events that users have the server send later (MSC4140)."},
+    {"users", "What one user may keep on the server."},
     {"limits",
      "What one client, or all of them together, may use up. Requests beyond "
      "are refused with the status that is named."},
@@ -381,6 +382,23 @@ constexpr Setting kSettings[] = {
      Set<&Config::homeserver, &Options::delayed_events,
          &Options::DelayedEvents::max_scheduled>,
      0, 100000},
+
+    {"users", "max_devices", kInteger, "1000",
+     "Devices, that is logins, of one user; another login is refused: 403.",
+     Set<&Config::homeserver, &Options::user_limits,
+         &Options::UserLimits::devices>,
+     1, 10000},
+    {"users", "to_device_queue_bytes", kInteger, "67108864",
+     "To-device messages, such as room keys, that may wait for one device; a "
+     "device that takes no more is passed over.",
+     Set<&Config::homeserver, &Options::user_limits,
+         &Options::UserLimits::to_device_queue_bytes>,
+     65536, 1e12},
+    {"users", "max_backup_keys", kInteger, "2000000",
+     "Keys in one key backup; more are refused: 413.",
+     Set<&Config::homeserver, &Options::user_limits,
+         &Options::UserLimits::backup_keys>,
+     1, 1e9},
 
     {"limits", "max_json_body_bytes", kInteger, "1048576",
      "The largest body of a request with JSON: 413.",

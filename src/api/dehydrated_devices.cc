@@ -35,22 +35,29 @@ Result<Reply> DeleteDehydratedDevice(Call& call) {
   return DeviceIdReply(device_id);
 }
 
+// Where a page begins: the proposal has `next_batch` in the query of a GET;
+// clients have `from` there, or `next_batch` in the body of a POST.
+Result<Position> PageStart(const Call& call) {
+  std::optional<std::string_view> text = OptionalQuery(call, "next_batch");
+  if (!text) text = OptionalQuery(call, "from");
+  if (!text) {
+    MC_ASSIGN_OR_RETURN(text, OptionalString(call.root(), "next_batch"));
+  }
+  if (!text || text->empty()) return Position{0};
+  const auto token = StreamToken::Parse(*text);
+  if (!token) return InvalidParam("'next_batch' is no token of this server");
+  return token->position;
+}
+
 // Its messages, a page at a time.  They stay until the device is deleted, so
 // that a rehydration that was cut short can begin anew.
 Result<Reply> GetDehydratedEvents(Call& call) {
-  MC_ASSIGN_OR_RETURN(const auto text,
-                      OptionalString(call.root(), "next_batch"));
-  std::optional<StreamToken> after;
-  if (text && !text->empty()) {
-    after = StreamToken::Parse(*text);
-    if (!after) return InvalidParam("'next_batch' is no token of this server");
-  }
+  MC_ASSIGN_OR_RETURN(Position end, PageStart(call));
   MC_ASSIGN_OR_RETURN(const DehydratedDeviceService::Device device,
                       call.services.dehydrated_devices.Get(call.user_id()));
   if (device.device_id != call.path[0]) {
     return Forbidden("This is not the dehydrated device");
   }
-  Position end = after ? after->position : 0;
   MC_ASSIGN_OR_RETURN(
       const std::vector<ToDeviceMessage> messages,
       call.services.to_device.Read(call.user_id(), device.device_id, end,
@@ -60,7 +67,10 @@ Result<Reply> GetDehydratedEvents(Call& call) {
     w.Key("events").BeginArray();
     for (const ToDeviceMessage& message : messages) w.Raw(message.json);
     w.EndArray();
-    w.Field("next_batch", StreamToken{end, 0, 0}.ToString());
+    // Clients that page by GET go on for as long as they are told to.
+    const bool last =
+        messages.empty() && call.request.method == HttpMethod::kGet;
+    if (!last) w.Field("next_batch", StreamToken{end, 0, 0}.ToString());
   });
 }
 
@@ -77,6 +87,8 @@ constexpr Route kRoutes[] = {
      Lane::kInteractive, Body::kNone, &GetDehydratedDevice, ""},
     {HttpMethod::kDelete, kDevice, Auth::kUser, RateLimit::kDefault,
      Lane::kInteractive, Body::kNone, &DeleteDehydratedDevice, ""},
+    {HttpMethod::kGet, kEvents, Auth::kUser, RateLimit::kDefault,
+     Lane::kInteractive, Body::kNone, &GetDehydratedEvents, ""},
     {HttpMethod::kPost, kEvents, Auth::kUser, RateLimit::kDefault,
      Lane::kInteractive, Body::kOptionalObject, &GetDehydratedEvents, ""},
 };

@@ -1,6 +1,7 @@
 // MSC3814, dehydrated devices.
 #include <fmt/format.h>
 
+#include <future>
 #include <vector>
 
 #include "api/test_server.h"
@@ -34,14 +35,16 @@ class DehydratedDevicesTest : public testing::Test {
     EXPECT_TRUE(SignJson(&object, alice_.user_id, key).ok());
     return object.ToJson();
   }
-  HttpResponse Put(const std::string& device) {
-    return server_.Put(
-        alice_, kUrl,
-        fmt::format(R"({{"device_id":"{}","device_data":{{"algorithm":"a",
+  std::string Body(const std::string& device) {
+    return fmt::format(
+        R"({{"device_id":"{}","device_data":{{"algorithm":"a",
             "n":1}},"initial_device_display_name":"Spare","device_keys":{},
             "one_time_keys":{{"signed_curve25519:A":{{"key":"a"}}}},
             "fallback_keys":{{"signed_curve25519:F":{{"key":"f"}}}}}})",
-                    device, Keys(device)));
+        device, Keys(device));
+  }
+  HttpResponse Put(const std::string& device) {
+    return server_.Put(alice_, kUrl, Body(device));
   }
   HttpResponse Events(const std::string& device, const std::string& next = {}) {
     return server_.Post(
@@ -105,6 +108,16 @@ TEST_F(DehydratedDevicesTest, MessagesComeInPagesAndStay) {
   EXPECT_THAT(Numbers(second), ElementsAre(100, 101, 102));
   EXPECT_THAT(Numbers(Events("DEHY", TextAt(second, "next_batch"))), IsEmpty());
   EXPECT_EQ(Numbers(Events("DEHY")).size(), 100u);
+  for (const char* name : {"next_batch", "from"}) {
+    const auto page = [&](const HttpResponse& before) {
+      return server_.Get(alice_, fmt::format("{}/DEHY/events?{}={}", kUrl, name,
+                                             TextAt(before, "next_batch")));
+    };
+    EXPECT_EQ(page(first).body, second.body);
+    EXPECT_THAT(page(second), IsJson(R"({"events":[]})"));
+  }
+  EXPECT_EQ(server_.Get(alice_, fmt::format("{}/DEHY/events", kUrl)).body,
+            first.body);
   EXPECT_THAT(Events("OTHER"), IsError(403, "M_FORBIDDEN"));
   EXPECT_THAT(Events("DEHY", "nonsense"), IsError(400, "M_INVALID_PARAM"));
 }
@@ -133,6 +146,46 @@ TEST_F(DehydratedDevicesTest, DeletingIt) {
   EXPECT_EQ(At(QueryKeys(), "device_keys/" + alice_.user_id), "{}");
 }
 
+TEST_F(DehydratedDevicesTest,
+       AnIdThatAnotherDeviceTakesOverIsDehydratedNoMore) {
+  Put("DEHY");
+  const std::string devices = "/_matrix/client/v3/devices/DEHY";
+  const json::Document challenge = BodyOf(server_.Delete(alice_, devices));
+  EXPECT_EQ(server_
+                .Call(HttpMethod::kDelete, devices,
+                      fmt::format(R"({{"auth":{{"type":"m.login.password",
+                          "session":"{}","user":"alice","password":"{}"}}}})",
+                                  challenge.root()["session"].StringOr(""),
+                                  alice_.password),
+                      alice_.access_token)
+                .status,
+            200);
+  EXPECT_THAT(server_.Get(alice_, kUrl), IsError(404, "M_NOT_FOUND"));
+  EXPECT_EQ(server_
+                .Post({}, "/_matrix/client/v3/login",
+                      fmt::format(R"({{"type":"m.login.password","user":"alice",
+                          "password":"{}","device_id":"DEHY"}})",
+                                  alice_.password))
+                .status,
+            200);
+  EXPECT_THAT(server_.Get(alice_, kUrl), IsError(404, "M_NOT_FOUND"));
+}
+
+TEST_F(DehydratedDevicesTest, OfManyAtOnceOneRemains) {
+  std::vector<std::future<HttpResponse>> puts;
+  for (int i = 0; i < 8; ++i) {
+    const std::string id = fmt::format("DEHY{}", i);
+    puts.push_back(
+        server_.Start(HttpMethod::kPut, kUrl, Body(id), alice_.access_token));
+  }
+  for (std::future<HttpResponse>& put : puts) {
+    EXPECT_EQ(put.get().status, 200);
+  }
+  const json::Document body =
+      BodyOf(server_.Get(alice_, "/_matrix/client/v3/devices"));
+  EXPECT_EQ(body.root()["devices"].size(), 2u);
+}
+
 TEST_F(DehydratedDevicesTest, BadRequests) {
   EXPECT_THAT(server_.Put(alice_, kUrl, "{}"), IsError(400, "M_MISSING_PARAM"));
   EXPECT_THAT(server_.Put(alice_, kUrl,
@@ -143,7 +196,7 @@ TEST_F(DehydratedDevicesTest, BadRequests) {
   EXPECT_THAT(server_.Put(alice_, kUrl,
                           R"({"device_id":"D","device_data":{},
                               "device_keys":{}})"),
-              IsError(400, "M_INVALID_PARAM"));
+              IsError(400, "M_BAD_JSON"));
   EXPECT_THAT(server_.Put(alice_, kUrl,
                           fmt::format(R"({{"device_id":"D","device_data":{{}},
                                    "device_keys":{}}})",

@@ -145,5 +145,24 @@ TEST_F(DevicesTest, DeleteSeveralWithBadLists) {
               IsError(400, "M_MISSING_PARAM"));
 }
 
+TEST(DeviceLimitTest, AUserHasSoManyDevices) {
+  FakeHomeserverOptions options;
+  options.homeserver.user_limits.devices = 3;
+  FakeHomeserver server(options);
+  const User alice = server.Register("alice");
+  const User phone = server.Login(alice);
+  server.Login(alice);
+  const auto login = [&](std::string_view device) {
+    return server.Post({}, "/_matrix/client/v3/login",
+                       fmt::format(R"({{"type":"m.login.password",
+                           "user":"alice","password":"{}","device_id":"{}"}})",
+                                   alice.password, device));
+  };
+  EXPECT_THAT(login("NEW"), IsError(403, "M_FORBIDDEN"));
+  EXPECT_EQ(login(phone.device_id).status, 200);  // One that is there.
+  EXPECT_EQ(server.Post(alice, "/_matrix/client/v3/logout").status, 200);
+  EXPECT_EQ(login("NEW").status, 200);
+}
+
 }  // namespace
 }  // namespace matrixcore::api

@@ -46,9 +46,9 @@
 #include "matrixcore/service/thread_subscriptions.h"
 #include "matrixcore/service/to_device.h"
 #include "matrixcore/service/uia.h"
-#include "matrixcore/service/user_directory.h"
 #include "matrixcore/service/unread.h"
 #include "matrixcore/service/unread_tables.h"
+#include "matrixcore/service/user_directory.h"
 
 namespace matrixcore {
 namespace {
@@ -152,9 +152,10 @@ const Schema& MatrixSchema() {
   static const Schema schema = [] {
     Schema all;
     all.version = 1;
-    for (const auto& tables : {tables::RoomTables(), tables::AccountTables(),
-                               tables::EphemeralTables(), tables::UnreadTables(),
-                               tables::SlidingTables()}) {
+    for (const auto& tables :
+         {tables::RoomTables(), tables::AccountTables(),
+          tables::EphemeralTables(), tables::UnreadTables(),
+          tables::SlidingTables()}) {
       all.tables.insert(all.tables.end(), tables.begin(), tables.end());
     }
     return all;
@@ -269,7 +270,8 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
       accounts({.server_name = options.server_name,
                 .password_cost = options.password_cost,
                 .access_token_lifetime_ms = options.access_token_lifetime_ms,
-                .admin_users = options.admin_users},
+                .admin_users = options.admin_users,
+                .max_devices = options.user_limits.devices},
                {.store = d.store,
                 .clock = d.clock,
                 .random = d.random,
@@ -298,8 +300,13 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
       account_data(d.store, notifier, &push_profiles),
       filters(d.store),
       push_rules(d.store, notifier, &push_profiles),
-      keys({.store = d.store, .server_name = options.server_name}, accounts),
-      to_device({.store = d.store,
+      keys({.store = d.store,
+            .clock = d.clock,
+            .notifier = notifier,
+            .server_name = options.server_name},
+           accounts),
+      to_device({.max_queue_bytes = options.user_limits.to_device_queue_bytes},
+                {.store = d.store,
                  .clock = d.clock,
                  .notifier = notifier,
                  .server_name = options.server_name},
@@ -308,7 +315,8 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                      .notifier = notifier,
                      .server_name = options.server_name},
                     accounts),
-      key_backup(d.store, accounts),
+      key_backup({.max_keys = options.user_limits.backup_keys}, d.store,
+                 accounts),
       dehydrated_devices(d.store, accounts),
       rooms({.server_name = options.server_name,
              .default_room_version = options.default_room_version},
@@ -338,14 +346,13 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                  .joined = joined_users,
                  .writer = room_writer,
                  .notifier = notifier}),
-      presence({.enabled = options.presence},
-               {.store = d.store,
-                .clock = d.clock,
-                .timers = d.timers,
-                .executor = d.background,
-                .caches = room_caches,
-                .notifier = notifier,
-                .log = d.log}),
+      presence({.enabled = options.presence}, {.store = d.store,
+                                               .clock = d.clock,
+                                               .timers = d.timers,
+                                               .executor = d.background,
+                                               .caches = room_caches,
+                                               .notifier = notifier,
+                                               .log = d.log}),
       legacy_sync({.max_timeout = options.max_sync_timeout},
                   {.store = d.store,
                    .caches = room_caches,
@@ -367,18 +374,17 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
             .metrics = d.metrics,
             .presence = &presence,
             .accounts = &accounts}),
-      delayed_events(
-          {.max_delay_ms = std::chrono::duration_cast<milliseconds>(
-                               options.delayed_events.max_delay)
-                               .count(),
-           .max_scheduled = options.delayed_events.max_scheduled},
-          {.store = d.store,
-           .clock = d.clock,
-           .timers = d.timers,
-           .random = d.random,
-           .executor = d.background,
-           .messages = messages,
-           .log = d.log}),
+      delayed_events({.max_delay_ms = std::chrono::duration_cast<milliseconds>(
+                                          options.delayed_events.max_delay)
+                                          .count(),
+                      .max_scheduled = options.delayed_events.max_scheduled},
+                     {.store = d.store,
+                      .clock = d.clock,
+                      .timers = d.timers,
+                      .random = d.random,
+                      .executor = d.background,
+                      .messages = messages,
+                      .log = d.log}),
       notifications(
           {.store = d.store, .caches = room_caches, .clock = d.clock}),
       thread_subscriptions({.store = d.store,

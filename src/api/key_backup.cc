@@ -12,18 +12,11 @@
 namespace matrixcore::api {
 namespace {
 
-// What the algorithm makes of it: an object, or a text as older clients have.
-Result<json::Value> AuthData(const Call& call) {
-  const json::Value data = call.root()["auth_data"];
-  if (data.IsMissing() || data.IsNull()) return MissingParam("auth_data");
-  if (data.IsObject() || data.IsString()) return data;
-  return BadJson("'auth_data' must be an object");
-}
-
 Result<Reply> CreateBackup(Call& call) {
   MC_ASSIGN_OR_RETURN(const std::string_view algorithm,
                       RequiredString(call.root(), "algorithm"));
-  MC_ASSIGN_OR_RETURN(const json::Value auth_data, AuthData(call));
+  MC_ASSIGN_OR_RETURN(const json::Value auth_data,
+                      RequiredObject(call.root(), "auth_data"));
   MC_ASSIGN_OR_RETURN(
       const int64_t version,
       call.services.key_backup.Create(call.user_id(), algorithm, auth_data));
@@ -49,7 +42,8 @@ Result<Reply> GetBackup(Call& call) {
 Result<Reply> UpdateBackup(Call& call) {
   MC_ASSIGN_OR_RETURN(const std::string_view algorithm,
                       RequiredString(call.root(), "algorithm"));
-  MC_ASSIGN_OR_RETURN(const json::Value auth_data, AuthData(call));
+  MC_ASSIGN_OR_RETURN(const json::Value auth_data,
+                      RequiredObject(call.root(), "auth_data"));
   MC_ASSIGN_OR_RETURN(const auto version,
                       OptionalString(call.root(), "version"));
   if (version && *version != call.path[0]) {

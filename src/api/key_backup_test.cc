@@ -90,6 +90,79 @@ TEST_F(KeyBackupTest, ChangingAVersion) {
               IsError(400, "M_MISSING_PARAM"));
   EXPECT_THAT(server_.Post(alice_, std::string(kBase) + "version", "{}"),
               IsError(400, "M_MISSING_PARAM"));
+  for (const char* data : {"\"text\"", "[]", "1"}) {
+    const std::string body =
+        fmt::format(R"({{"algorithm":"m.a","auth_data":{}}})", data);
+    EXPECT_THAT(server_.Put(alice_, url, body), IsError(400, "M_BAD_JSON"));
+    EXPECT_THAT(server_.Post(alice_, std::string(kBase) + "version", body),
+                IsError(400, "M_BAD_JSON"));
+  }
+  EXPECT_THAT(
+      server_.Put(
+          alice_, url,
+          fmt::format(R"({{"algorithm":"m.a","auth_data":{{"k":"{}"}}}})",
+                      std::string(70'000, 'x'))),
+      IsError(413, "M_TOO_LARGE"));
+}
+
+// An old one leaves nothing behind, and still counts as deleted.
+TEST_F(KeyBackupTest, VersionsAreDeletedInAnyOrder) {
+  const auto remove = [&](const std::string& version) {
+    return server_.Delete(alice_, std::string(kBase) + "version/" + version);
+  };
+  const std::string one = Create(alice_);
+  const std::string two = Create(alice_);
+  const std::string three = Create(alice_);
+  EXPECT_THAT(remove(two), IsJson("{}"));
+  EXPECT_THAT(remove(three), IsJson("{}"));
+  EXPECT_EQ(TextAt(Info(), "version"), one);
+  EXPECT_THAT(remove(two), IsJson("{}"));
+  EXPECT_THAT(remove(three), IsJson("{}"));
+  EXPECT_THAT(remove(one), IsJson("{}"));
+  EXPECT_THAT(Info(), IsError(404, "M_NOT_FOUND"));
+  const std::string four = Create(alice_);
+  EXPECT_EQ(four, "4");
+  EXPECT_EQ(TextAt(Info(), "version"), four);
+  for (const std::string& old : {one, two, three}) {
+    EXPECT_THAT(remove(old), IsJson("{}"));
+    EXPECT_THAT(Info(old), IsError(404, "M_NOT_FOUND"));
+  }
+}
+
+TEST_F(KeyBackupTest, ThereIsALimitOfBackups) {
+  const auto create = [&] {
+    return server_.Post(alice_, std::string(kBase) + "version",
+                        R"({"algorithm":"m.a","auth_data":{}})");
+  };
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(create().status, 200);
+  EXPECT_THAT(create(), IsError(413, "M_TOO_LARGE"));
+  server_.Delete(alice_, std::string(kBase) + "version/7");
+  EXPECT_EQ(create().status, 200);
+  server_.Delete(alice_, std::string(kBase) + "version/101");
+  EXPECT_EQ(create().status, 200);
+  EXPECT_THAT(create(), IsError(413, "M_TOO_LARGE"));
+}
+
+TEST(KeyBackupLimitTest, ABackupHoldsSoManyKeys) {
+  FakeHomeserverOptions options;
+  options.homeserver.user_limits.backup_keys = 3;
+  FakeHomeserver server(options);
+  const User alice = server.Register("alice");
+  server.Post(alice, std::string(kBase) + "version",
+              R"({"algorithm":"m.a","auth_data":{}})");
+  const auto put = [&](std::string_view session, int first) {
+    return server.Put(
+        alice, fmt::format("{}keys/!r:x/{}?version=1", kBase, session),
+        fmt::format(R"({{"first_message_index":{},"forwarded_count":0,
+            "is_verified":false,"session_data":{{}}}})",
+                    first));
+  };
+  for (const char* session : {"a", "b", "c"}) {
+    EXPECT_EQ(put(session, 5).status, 200);
+  }
+  EXPECT_THAT(put("d", 5), IsError(413, "M_TOO_LARGE"));
+  // A better key takes no more room.
+  EXPECT_EQ(put("a", 4).status, 200);
 }
 
 TEST_F(KeyBackupTest, DeletedVersionsDoNotComeBack) {
@@ -211,7 +284,9 @@ TEST_F(KeyBackupTest, BadRequests) {
         R"({"first_message_index":1,"forwarded_count":0,"is_verified":1,
             "session_data":{}})",
         R"({"first_message_index":1,"forwarded_count":0,"is_verified":true,
-            "session_data":5})"}) {
+            "session_data":5})",
+        R"({"first_message_index":1,"forwarded_count":0,"is_verified":true,
+            "session_data":"text"})"}) {
     EXPECT_THAT(Put("/!a:x/s", v, std::string(key)), IsError(400, "M_BAD_JSON"))
         << key;
   }

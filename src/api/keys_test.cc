@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <chrono>
 #include <future>
 #include <set>
 #include <vector>
@@ -48,6 +49,10 @@ class KeysTest : public testing::Test {
         fmt::format(R"({{"one_time_keys":{{"{}":{{"{}":"{}"}}}}}})",
                     user.user_id, user.device_id, algorithm));
   }
+  static bool IsWaiting(const std::future<HttpResponse>& answer) {
+    return answer.wait_for(std::chrono::seconds(0)) !=
+           std::future_status::ready;
+  }
   // The key ids that a claim was given.
   std::string Given(const HttpResponse& claim, const User& user) {
     const json::Document body = BodyOf(claim);
@@ -86,8 +91,8 @@ TEST_F(KeysTest, DeviceKeysAreStoredAndQueriedWithTheDevicesName) {
 
 TEST_F(KeysTest, QueriesOfOthers) {
   EXPECT_THAT(Query(R"({"@nobody:fake.example":[],"@carol:far.example":[],
-      "not a user":[]})"),
-              IsJson(R"({"device_keys":{"@nobody:fake.example":{}},
+      "@bob:fake.example":[],"not a user":[]})"),
+              IsJson(R"({"device_keys":{"@bob:fake.example":{}},
                          "failures":{"far.example":{}}})"));
   Upload(alice_, fmt::format(R"({{"device_keys":{}}})", SignedKeys(alice_)));
   EXPECT_THAT(Query(fmt::format(R"({{"{}":["OTHER"]}})", alice_.user_id)),
@@ -110,17 +115,46 @@ TEST_F(KeysTest, DeviceKeysMustBeTheDevicesOwn) {
               IsError(400, "M_INVALID_PARAM"));
 }
 
-TEST_F(KeysTest, ASignatureThatIsNotGoodIsRefused) {
+TEST_F(KeysTest, DeviceKeysWithoutAGoodSignatureOfTheirOwnAreRefused) {
   const auto document = json::Document::Parse(SignedKeys(alice_));
   json::Object object = json::Object::From(document->root());
+  const auto upload = [&] {
+    return Upload(alice_,
+                  fmt::format(R"({{"device_keys":{}}})", object.ToJson()));
+  };
   object.SetRaw("algorithms", R"(["m.other"])");
+  EXPECT_THAT(upload(), IsError(400, "M_INVALID_SIGNATURE"));
+  object.SetRaw("signatures", "{}");
+  EXPECT_THAT(upload(), IsError(400, "M_INVALID_SIGNATURE"));
+  object.SetRaw("keys", R"({"curve25519:X":"x"})");
+  EXPECT_THAT(upload(), IsError(400, "M_INVALID_PARAM"));
+  EXPECT_THAT(Query(fmt::format(R"({{"{}":[]}})", alice_.user_id)),
+              IsJson(fmt::format(R"({{"device_keys":{{"{}":{{}}}},
+                                      "failures":{{}}}})",
+                                 alice_.user_id)));
+}
+
+TEST_F(KeysTest, DeviceKeysHaveAllThatTheyMust) {
+  const auto document = json::Document::Parse(SignedKeys(alice_));
+  for (const std::string_view field :
+       {"user_id", "device_id", "algorithms", "keys", "signatures"}) {
+    json::Object object = json::Object::From(document->root());
+    object.SetRaw(field, "[[]]");
+    EXPECT_THAT(
+        Upload(alice_, fmt::format(R"({{"device_keys":{}}})", object.ToJson())),
+        IsError(400, "M_BAD_JSON"))
+        << field;
+    object.Erase(field);
+    EXPECT_THAT(
+        Upload(alice_, fmt::format(R"({{"device_keys":{}}})", object.ToJson())),
+        IsError(400, "M_BAD_JSON"))
+        << field;
+  }
+  json::Object large = json::Object::From(document->root());
+  large.SetString("more", std::string(70'000, 'x'));
   EXPECT_THAT(
-      Upload(alice_, fmt::format(R"({{"device_keys":{}}})", object.ToJson())),
-      IsError(400, "M_INVALID_PARAM"));
-  object.Erase("signatures");
-  EXPECT_THAT(
-      Upload(alice_, fmt::format(R"({{"device_keys":{}}})", object.ToJson())),
-      IsError(400, "M_INVALID_PARAM"));
+      Upload(alice_, fmt::format(R"({{"device_keys":{}}})", large.ToJson())),
+      IsError(413, "M_TOO_LARGE"));
 }
 
 TEST_F(KeysTest, OneTimeKeysAreCountedAndGivenOnceOldestFirst) {
@@ -193,6 +227,124 @@ TEST_F(KeysTest, ManyClaimsAtOnceNeverGetTheSameKey) {
   EXPECT_EQ(none, 10);
 }
 
+// A client that never had an answer uploads the same keys again.
+TEST_F(KeysTest, AKeyThatWasGivenIsNotTakenInAgain) {
+  const std::string body =
+      R"({"one_time_keys":{"signed_curve25519:A":{"key":"a"},
+                           "signed_curve25519:B":{"key":"b"}}})";
+  Upload(alice_, body);
+  EXPECT_EQ(Given(Claim(alice_), alice_), "signed_curve25519:A");
+  EXPECT_THAT(Upload(alice_, body),
+              IsJson(R"({"one_time_key_counts":{"signed_curve25519":1}})"));
+  EXPECT_EQ(Given(Claim(alice_), alice_), "signed_curve25519:B");
+  EXPECT_EQ(Given(Claim(alice_), alice_), "");
+  // Another key of that name is another key.
+  EXPECT_THAT(
+      Upload(alice_,
+             R"({"one_time_keys":{"signed_curve25519:A":{"key":"other"}}})"),
+      IsJson(R"({"one_time_key_counts":{"signed_curve25519":1}})"));
+  EXPECT_EQ(Given(Claim(alice_), alice_), "signed_curve25519:A");
+}
+
+TEST_F(KeysTest, WhatWasGivenIsRememberedForAWeek) {
+  const std::string body =
+      R"({"one_time_keys":{"signed_curve25519:A":{"key":"a"}}})";
+  Upload(alice_, body);
+  Claim(alice_);
+  server_.Advance(std::chrono::hours(6 * 24));
+  Upload(alice_, R"({"one_time_keys":{"curve25519:X":"x"}})");
+  EXPECT_THAT(Upload(alice_, body),
+              IsJson(R"({"one_time_key_counts":{"signed_curve25519":0,
+                                                "curve25519":1}})"));
+  server_.Advance(std::chrono::hours(2 * 24));
+  Upload(alice_, R"({"one_time_keys":{"curve25519:Y":"y"}})");
+  EXPECT_THAT(Upload(alice_, body),
+              IsJson(R"({"one_time_key_counts":{"signed_curve25519":1,
+                                                "curve25519":2}})"));
+}
+
+TEST_F(KeysTest, OneClaimForManyDevices) {
+  const User phone = server_.Login(alice_);
+  Upload(alice_, R"({"one_time_keys":{"a:1":"x"}})");
+  Upload(phone, R"({"one_time_keys":{"a:2":"y"}})");
+  Upload(bob_, R"({"fallback_keys":{"a:3":"z"}})");
+  EXPECT_THAT(
+      server_.Post(bob_, kClaim,
+                   fmt::format(R"({{"one_time_keys":{{
+              "{}":{{"{}":"a","{}":"a","NONE":"a"}},"{}":{{"{}":"a"}},
+              "@nobody:fake.example":{{"D":"a"}},"@x:far.example":{{}}}}}})",
+                               alice_.user_id, alice_.device_id,
+                               phone.device_id, bob_.user_id, bob_.device_id)),
+      IsJson(fmt::format(R"({{"one_time_keys":{{
+          "{}":{{"{}":{{"a:1":"x"}},"{}":{{"a:2":"y"}}}},
+          "{}":{{"{}":{{"a:3":"z"}}}}}},"failures":{{"far.example":{{}}}}}})",
+                         alice_.user_id, alice_.device_id, phone.device_id,
+                         bob_.user_id, bob_.device_id)));
+}
+
+// A device need not ask to learn that it should upload more.
+TEST_F(KeysTest, AClaimEndsTheWaitOfTheDeviceThatLostAKey) {
+  const User phone = server_.Login(alice_);
+  Upload(alice_, R"({"one_time_keys":{"a:1":"x","a:2":"y"},
+                     "fallback_keys":{"a:3":"z"}})");
+  const auto since = [&](const User& user) {
+    return TextAt(server_.Get(user, "/_matrix/client/v3/sync"), "next_batch");
+  };
+  const auto wait = [&](const User& user, const std::string& from) {
+    return server_.Start(HttpMethod::kGet,
+                         "/_matrix/client/v3/sync?timeout=60000&since=" + from,
+                         "", user.access_token);
+  };
+  std::string from = since(alice_);
+  auto waits = wait(alice_, from);
+  auto other = wait(phone, since(phone));
+  server_.Settle();
+  Claim(alice_, "a");
+  HttpResponse answer = waits.get();
+  EXPECT_EQ(At(answer, "device_one_time_keys_count"), R"({"a":1})");
+  // It is no news for the other device, nor a second time.
+  from = TextAt(answer, "next_batch");
+  waits = wait(alice_, from);
+  server_.Settle();
+  EXPECT_TRUE(IsWaiting(waits));
+  EXPECT_TRUE(IsWaiting(other));
+  // Neither is a claim missed that came before the wait.
+  server_.Advance(std::chrono::minutes(1));
+  from = TextAt(waits.get(), "next_batch");
+  Claim(alice_, "a");
+  answer = wait(alice_, from).get();
+  EXPECT_EQ(At(answer, "device_one_time_keys_count"), R"({"a":0})");
+  EXPECT_EQ(At(answer, "device_unused_fallback_key_types"), R"(["a"])");
+  // The first use of a fallback key is news, the second is not.
+  waits = wait(alice_, TextAt(answer, "next_batch"));
+  server_.Settle();
+  Claim(alice_, "a");
+  answer = waits.get();
+  EXPECT_EQ(At(answer, "device_unused_fallback_key_types"), "[]");
+  waits = wait(alice_, TextAt(answer, "next_batch"));
+  server_.Settle();
+  Claim(alice_, "a");
+  server_.Settle();
+  EXPECT_TRUE(IsWaiting(waits));
+  server_.Advance(std::chrono::minutes(1));
+  EXPECT_EQ(waits.get().status, 200);
+  EXPECT_EQ(At(other.get(), "device_one_time_keys_count"), "{}");
+}
+
+// Nobody else has to look again.
+TEST_F(KeysTest, UploadingTheSameDeviceKeysIsNoNews) {
+  const std::string body =
+      fmt::format(R"({{"device_keys":{}}})", SignedKeys(alice_));
+  Upload(alice_, body);
+  const std::string before = server_.MetricsText();
+  Upload(alice_, body);
+  const auto publications = [](const std::string& text) {
+    const size_t at = text.find("\nmatrixcore_notifier_publications_total ");
+    return text.substr(at, text.find('\n', at + 1) - at);
+  };
+  EXPECT_EQ(publications(server_.MetricsText()), publications(before));
+}
+
 TEST_F(KeysTest, TheFallbackKeyIsGivenAgainAndAgain) {
   Upload(alice_, R"({"fallback_keys":{"signed_curve25519:F":
       {"key":"f","fallback":true}},
@@ -228,6 +380,34 @@ TEST_F(KeysTest, ThereIsALimitOfOneTimeKeys) {
   };
   EXPECT_EQ(Upload(alice_, batch(0, 1000)).status, 200);
   EXPECT_THAT(Upload(alice_, batch(1000, 1)), IsError(413, "M_TOO_LARGE"));
+  // Whatever their algorithm.
+  EXPECT_THAT(Upload(alice_, R"({"one_time_keys":{"other:1":"k"}})"),
+              IsError(413, "M_TOO_LARGE"));
+  Claim(alice_, "curve25519");
+  EXPECT_EQ(Upload(alice_, R"({"one_time_keys":{"other:1":"k"}})").status, 200);
+}
+
+TEST_F(KeysTest, ThereIsALimitOfFallbackKeys) {
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(
+        Upload(alice_, fmt::format(R"({{"fallback_keys":{{"a{}:1":"k"}}}})", i))
+            .status,
+        200);
+  }
+  EXPECT_THAT(Upload(alice_, R"({"fallback_keys":{"b:1":"k"}})"),
+              IsError(413, "M_TOO_LARGE"));
+  EXPECT_EQ(Upload(alice_, R"({"fallback_keys":{"a1:2":"k"}})").status, 200);
+}
+
+TEST_F(KeysTest, ThereIsALimitOfClaims) {
+  std::string devices;
+  for (int i = 0; i <= 10'000; ++i) {
+    devices += fmt::format(R"({}"{}":"a")", i == 0 ? "" : ",", i);
+  }
+  EXPECT_THAT(server_.Post(bob_, kClaim,
+                           fmt::format(R"({{"one_time_keys":{{"{}":{{{}}}}}}})",
+                                       alice_.user_id, devices)),
+              IsError(413, "M_TOO_LARGE"));
 }
 
 TEST_F(KeysTest, BadRequests) {
@@ -237,6 +417,7 @@ TEST_F(KeysTest, BadRequests) {
         R"({"one_time_keys":{":x":"k"}})", R"({"one_time_keys":{"a:":"k"}})",
         R"({"one_time_keys":{"a:b":5}})",
         R"({"one_time_keys":{"a:b":{"nokey":1}}})",
+        R"({"one_time_keys":{"a:b":{"key":"k","signatures":1}}})",
         R"({"fallback_keys":"x"})"}) {
     EXPECT_THAT(Upload(alice_, std::string(body)), IsError(400, "M_BAD_JSON"))
         << body;
@@ -247,6 +428,7 @@ TEST_F(KeysTest, BadRequests) {
   EXPECT_THAT(Query(R"({"@a:b":[5]})"), IsError(400, "M_BAD_JSON"));
   for (const std::string_view body :
        {"{}", R"({"one_time_keys":[]})", R"({"one_time_keys":{"@a:b":"x"}})",
+        R"({"one_time_keys":{},"timeout":"x"})",
         R"({"one_time_keys":{"@a:b":{"D":5}}})"}) {
     EXPECT_THAT(server_.Post(bob_, kClaim, std::string(body)),
                 IsError(400, "M_BAD_JSON"))

@@ -135,6 +135,24 @@ const TableSpec kOneTimeKeyCounts{
     .key_columns = 3,
 };
 
+const TableSpec kKeyCountChanges{
+    .name = "key_count_changes",
+    .columns = {{"user_id", kText}, {"device_id", kText}, {"pos", kInt64}},
+    .key_columns = 2,
+};
+
+const TableSpec kClaimedKeys{
+    .name = "claimed_keys",
+    .columns = {{"user_id", kText},
+                {"device_id", kText},
+                {"key_id", kText},
+                {"key", kText},
+                {"ts", kInt64}},
+    .key_columns = 3,
+    .indexes = {{"ts",
+                 {ClaimedKeys::kUser, ClaimedKeys::kDevice, ClaimedKeys::kTs}}},
+};
+
 const TableSpec kFallbackKeys{
     .name = "fallback_keys",
     .columns = {{"user_id", kText},
@@ -189,6 +207,12 @@ const TableSpec kToDevice{
     .large_rows = true,
 };
 
+const TableSpec kToDeviceSizes{
+    .name = "to_device_sizes",
+    .columns = {{"user_id", kText}, {"device_id", kText}, {"bytes", kInt64}},
+    .key_columns = 2,
+};
+
 std::vector<TableSpec> AccountTables() {
   std::vector<TableSpec> tables = {kServerInfo,
                                    kUsers,
@@ -203,12 +227,15 @@ std::vector<TableSpec> AccountTables() {
                                    kDeviceKeys,
                                    kOneTimeKeys,
                                    kOneTimeKeyCounts,
+                                   kKeyCountChanges,
+                                   kClaimedKeys,
                                    kFallbackKeys,
                                    kDeviceListChanges,
                                    kUserWords,
                                    kOpenIdTokens,
                                    kReports,
-                                   kToDevice};
+                                   kToDevice,
+                                   kToDeviceSizes};
   for (const TableSpec& table : E2eeTables()) tables.push_back(table);
   return tables;
 }

@@ -147,10 +147,6 @@ struct AccountService::Rep : std::enable_shared_from_this<Rep> {
   void Note(TokenCache::Entry& entry, std::string_view address);
   void FlushActivity();
 
-  // --- Devices ---
-  void AddDeletion(WriteBatch& batch, const std::string& user_id,
-                   const std::string& device_id);
-
   const Options options;
   const Deps deps;
   TokenCache cache;
@@ -333,6 +329,7 @@ Result<NewSession> AccountService::OpenSession(std::string_view user_id,
       batch.DeleteRows(kRefreshTokens, {user, device});
     } else {
       MC_RETURN_IF_ERROR(CheckIsNoKey(snapshot, user, device));
+      MC_RETURN_IF_ERROR(CheckDeviceCount(snapshot, user));
       BatchCell name;
       if (request.initial_display_name) name = *request.initial_display_name;
       batch.InsertRow(kDevices,
@@ -402,14 +399,33 @@ Result<NewSession> AccountService::Refresh(std::string_view refresh_token) {
 
 // --- Devices ---
 
-void AccountService::Rep::AddDeletion(WriteBatch& batch,
-                                      const std::string& user_id,
-                                      const std::string& device_id) {
+void AccountService::AddDeletion(WriteBatch& batch, const std::string& user_id,
+                                 const std::string& device_id) {
   batch.DeleteRow(kDevices, {user_id, device_id});
   batch.DeleteRow(kDeviceActivity, {user_id, device_id});
   batch.DeleteRows(kAccessTokens, {user_id, device_id});
   batch.DeleteRows(kRefreshTokens, {user_id, device_id});
-  for (const DeviceHook& hook : device_hooks) hook(batch, user_id, device_id);
+  for (const DeviceHook& hook : rep_->device_hooks) {
+    hook(batch, user_id, device_id);
+  }
+}
+
+void AccountService::ForgetDevice(const std::string& user_id,
+                                  const std::string& device_id) {
+  rep_->cache.EraseDevice(user_id, device_id);
+  MutexLock lock(rep_->mutex);
+  rep_->seen.erase({user_id, device_id});
+}
+
+Status AccountService::CheckDeviceCount(Snapshot& snapshot,
+                                        std::string_view user_id) {
+  MC_ASSIGN_OR_RETURN(const std::vector<Row> devices,
+                      snapshot.Scan({.table = &kDevices,
+                                     .prefix = Key(user_id),
+                                     .limit = options_.max_devices}));
+  if (devices.size() < options_.max_devices) return OkStatus();
+  return Status(StatusCode::kPermissionDenied, "M_FORBIDDEN",
+                "The account has too many devices: log one of them out first");
 }
 
 Status AccountService::DeleteDevices(std::string_view user_id,
@@ -424,7 +440,7 @@ Status AccountService::DeleteDevices(std::string_view user_id,
     MC_ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> rows,
                         snapshot.GetMany(kDevices, keys));
     for (size_t i = 0; i < rows.size(); ++i) {
-      if (rows[i]) rep_->AddDeletion(batch, user, device_ids[i]);
+      if (rows[i]) AddDeletion(batch, user, device_ids[i]);
     }
     if (!batch.empty()) {
       batch.PutRow(kDeviceListChanges, {user, batch.NewPosition()});
@@ -433,11 +449,7 @@ Status AccountService::DeleteDevices(std::string_view user_id,
   };
   MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
                       Transact(rep_->deps.store, attempt));
-  for (const std::string& device : device_ids) {
-    rep_->cache.EraseDevice(user, device);
-    MutexLock lock(rep_->mutex);
-    rep_->seen.erase({user, device});
-  }
+  for (const std::string& device : device_ids) ForgetDevice(user, device);
   DeviceListChanged(user);
   return OkStatus();
 }

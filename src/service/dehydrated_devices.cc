@@ -14,6 +14,7 @@ namespace {
 
 using tables::CrossSigningKeys;
 using tables::DehydratedDevices;
+using tables::DeviceListChanges;
 using tables::kCrossSigningKeys;
 using tables::kDehydratedDevices;
 using tables::kDeviceListChanges;
@@ -55,10 +56,6 @@ Status CheckBody(json::Value body) {
     return Status(StatusCode::kTooLarge, "M_TOO_LARGE",
                   "The device's data is too large");
   }
-  // Nobody could use a device without an identity.
-  if (body["device_keys"]["keys"][fmt::format("ed25519:{}", id)].IsMissing()) {
-    return Invalid("M_INVALID_PARAM", "The device has no ed25519 key");
-  }
   return OkStatus();
 }
 
@@ -78,11 +75,48 @@ Status CheckIdIsFree(Snapshot& snapshot, const std::string& user,
   return Invalid("M_INVALID_PARAM", "The device id is in use");
 }
 
+// The user's dehydrated device, if there is one.
+Result<std::optional<DehydratedDeviceService::Device>> Find(
+    Snapshot& snapshot, std::string_view user_id) {
+  MC_ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                      snapshot.Scan({.table = &kDehydratedDevices,
+                                     .prefix = {TextCell(user_id)},
+                                     .limit = 1}));
+  std::optional<DehydratedDeviceService::Device> device;
+  if (!rows.empty()) {
+    device.emplace();
+    device->device_id = CellText(rows[0][DehydratedDevices::kDevice]);
+    device->data = CellText(rows[0][DehydratedDevices::kData]);
+  }
+  return device;
+}
+
+// Makes changes of a user's devices exclude each other.
+Status RequireSameDeviceList(Snapshot& snapshot, WriteBatch& batch,
+                             const std::string& user) {
+  MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                      snapshot.Get(kDeviceListChanges, {user}));
+  if (row) {
+    batch.Require(WriteBatch::ColumnEquals{&kDeviceListChanges,
+                                           {user},
+                                           DeviceListChanges::kPos,
+                                           (*row)[DeviceListChanges::kPos]});
+  } else {
+    batch.Require(WriteBatch::RowAbsent{&kDeviceListChanges, {user}});
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 DehydratedDeviceService::DehydratedDeviceService(Store& store,
                                                  AccountService& accounts)
-    : store_(store), accounts_(accounts) {}
+    : store_(store), accounts_(accounts) {
+  accounts.OnDeviceDeleted([](WriteBatch& batch, const std::string& user_id,
+                              const std::string& device_id) {
+    batch.DeleteRow(kDehydratedDevices, {user_id, device_id});
+  });
+}
 
 Result<std::string> DehydratedDeviceService::Put(std::string_view user_id,
                                                  json::Value body) {
@@ -91,36 +125,26 @@ Result<std::string> DehydratedDeviceService::Put(std::string_view user_id,
   const std::string device(body["device_id"].StringOr(""));
   const std::string name(
       body["initial_device_display_name"].StringOr(kDefaultName));
-  // The same id again: what belonged to it must go first.
-  const Result<Device> before = Get(user);
-  if (before.ok() && before->device_id == device) {
-    MC_RETURN_IF_ERROR(Delete(user).status());
-  }
-  std::string replaced;
+  std::optional<Device> replaced;
   const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
-    MC_RETURN_IF_ERROR(CheckIdIsFree(snapshot, user, device));
-    MC_ASSIGN_OR_RETURN(const std::optional<Row> old,
-                        snapshot.Get(kDehydratedDevices, {user}));
-    replaced.clear();
-    if (old) {
-      replaced = CellText((*old)[DehydratedDevices::kDevice]);
-      batch.Require(WriteBatch::ColumnEquals{
-          &kDehydratedDevices, {user}, DehydratedDevices::kDevice, replaced});
+    MC_RETURN_IF_ERROR(RequireSameDeviceList(snapshot, batch, user));
+    MC_ASSIGN_OR_RETURN(replaced, Find(snapshot, user));
+    if (replaced) {
+      accounts_.AddDeletion(batch, user, replaced->device_id);
     } else {
-      batch.Require(WriteBatch::RowAbsent{&kDehydratedDevices, {user}});
+      MC_RETURN_IF_ERROR(accounts_.CheckDeviceCount(snapshot, user));
     }
-    MC_RETURN_IF_ERROR(
-        KeyService::AddNewDevice(user, device, body, snapshot, batch));
+    if (!replaced || replaced->device_id != device) {
+      MC_RETURN_IF_ERROR(CheckIdIsFree(snapshot, user, device));
+    }
+    MC_RETURN_IF_ERROR(KeyService::AddNewDevice(user, device, body, batch));
     batch.InsertRow(kDevices, {user, device, name, int64_t{0}});
-    batch.PutRow(kDeviceListChanges, {user, batch.NewPosition()});
     batch.PutRow(kDehydratedDevices,
                  {user, device, std::string(body["device_data"].raw())});
     return OkStatus();
   };
   MC_RETURN_IF_ERROR(Transact(store_, attempt).status());
-  if (!replaced.empty()) {
-    MC_RETURN_IF_ERROR(accounts_.DeleteDevices(user, {&replaced, 1}));
-  }
+  if (replaced) accounts_.ForgetDevice(user, replaced->device_id);
   accounts_.DeviceListChanged(user);
   return device;
 }
@@ -129,32 +153,14 @@ Result<DehydratedDeviceService::Device> DehydratedDeviceService::Get(
     std::string_view user_id) {
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       store_.NewSnapshot());
-  MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
-                      snapshot->Get(kDehydratedDevices, {TextCell(user_id)}));
-  if (!row) return NoDevice();
-  Device device{std::string(CellText((*row)[DehydratedDevices::kDevice])),
-                std::string(CellText((*row)[DehydratedDevices::kData]))};
-  // It may have been deleted like any other device.
-  MC_ASSIGN_OR_RETURN(
-      const std::optional<Row> known,
-      snapshot->Get(kDevices, {TextCell(user_id), device.device_id}));
-  if (!known) return NoDevice();
-  return device;
+  MC_ASSIGN_OR_RETURN(std::optional<Device> device, Find(*snapshot, user_id));
+  if (!device) return NoDevice();
+  return std::move(*device);
 }
 
 Result<std::string> DehydratedDeviceService::Delete(std::string_view user_id) {
   MC_ASSIGN_OR_RETURN(const Device device, Get(user_id));
   MC_RETURN_IF_ERROR(accounts_.DeleteDevices(user_id, {&device.device_id, 1}));
-  WriteBatch batch;
-  batch.Require(WriteBatch::ColumnEquals{&kDehydratedDevices,
-                                         {TextCell(user_id)},
-                                         DehydratedDevices::kDevice,
-                                         device.device_id});
-  batch.DeleteRow(kDehydratedDevices, {std::string(user_id)});
-  const Result<CommitInfo> done = store_.Commit(std::move(batch));
-  // Somebody has put another one in its place meanwhile.
-  if (done.status().code() == StatusCode::kAborted) return device.device_id;
-  MC_RETURN_IF_ERROR(done.status());
   return device.device_id;
 }
 

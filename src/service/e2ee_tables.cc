@@ -60,7 +60,7 @@ const TableSpec kBackedUpKeys{
 const TableSpec kDehydratedDevices{
     .name = "dehydrated_devices",
     .columns = {{"user_id", kText}, {"device_id", kText}, {"data", kText}},
-    .key_columns = 1,
+    .key_columns = 2,
 };
 
 std::vector<TableSpec> E2eeTables() {

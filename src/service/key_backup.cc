@@ -21,13 +21,15 @@ using tables::kBackedUpKeys;
 using tables::KeyBackups;
 using tables::kKeyBackups;
 
-// Rows that a reader holds at a time.
+// Rows that a reader holds, and a batch removes, at a time.
 constexpr size_t kPage = 1000;
-// Rooms that one batch empties.
-constexpr size_t kRoomsOfBatch = 20;
 
 Status Invalid(std::string_view errcode, std::string message) {
   return Status(StatusCode::kInvalidArgument, errcode, std::move(message));
+}
+
+Status TooLarge(std::string message) {
+  return Status(StatusCode::kTooLarge, "M_TOO_LARGE", std::move(message));
 }
 
 Status NoSuchBackup() {
@@ -52,43 +54,37 @@ KeyBackupInfo ToInfo(const Row& row) {
           .etag = CellInt(row[KeyBackups::kEtag])};
 }
 
-// A backup's row, deleted or not.
-Result<std::optional<Row>> FindRow(Snapshot& snapshot, std::string_view user_id,
-                                   std::string_view version) {
-  return snapshot.Get(kKeyBackups, {TextCell(user_id), ParseVersion(version)});
+bool IsDeleted(const Row& row) {
+  return CellInt(row[KeyBackups::kDeleted]) != 0;
 }
 
 // One that is not deleted; kNotFound.
 Result<Row> FindBackup(Snapshot& snapshot, std::string_view user_id,
                        std::string_view version) {
-  MC_ASSIGN_OR_RETURN(std::optional<Row> row,
-                      FindRow(snapshot, user_id, version));
-  if (!row || CellInt((*row)[KeyBackups::kDeleted]) != 0) return NoSuchBackup();
+  MC_ASSIGN_OR_RETURN(
+      std::optional<Row> row,
+      snapshot.Get(kKeyBackups, {TextCell(user_id), ParseVersion(version)}));
+  if (!row || IsDeleted(*row)) return NoSuchBackup();
   return std::move(*row);
+}
+
+// The newest rows first.
+Result<std::vector<Row>> Newest(Snapshot& snapshot, std::string_view user_id,
+                                size_t limit) {
+  return snapshot.Scan({.table = &kKeyBackups,
+                        .prefix = {TextCell(user_id)},
+                        .descending = true,
+                        .limit = limit});
 }
 
 // The newest one that is not deleted; kNotFound.
 Result<Row> FindCurrent(Snapshot& snapshot, std::string_view user_id) {
-  ScanSpec spec{.table = &kKeyBackups,
-                .prefix = {TextCell(user_id)},
-                .descending = true,
-                .limit = 1};
-  for (;;) {
-    MC_ASSIGN_OR_RETURN(std::vector<Row> rows, snapshot.Scan(spec));
-    if (rows.empty()) return NoSuchBackup();
-    Row& row = rows[0];
-    if (CellInt(row[KeyBackups::kDeleted]) == 0) return std::move(row);
-    spec.to = ScanSpec::Bound{row[KeyBackups::kVersion], false};
-    spec.limit = kPage;
-    // Deleted ones are rows too, so that this reads on in pages.
-    MC_ASSIGN_OR_RETURN(rows, snapshot.Scan(spec));
-    for (Row& older : rows) {
-      if (CellInt(older[KeyBackups::kDeleted]) == 0) return std::move(older);
-    }
-    if (rows.size() < kPage) return NoSuchBackup();
-    spec.to = ScanSpec::Bound{rows.back()[KeyBackups::kVersion], false};
-    spec.limit = 1;
+  // Only the very newest may be there and deleted.
+  MC_ASSIGN_OR_RETURN(std::vector<Row> rows, Newest(snapshot, user_id, 2));
+  for (Row& row : rows) {
+    if (!IsDeleted(row)) return std::move(row);
   }
+  return NoSuchBackup();
 }
 
 // --- Keys ---
@@ -108,7 +104,7 @@ Result<UploadedKey> ParseKey(std::string_view room_id,
   const auto forwarded = key["forwarded_count"].AsInt();
   const auto verified = key["is_verified"].AsBool();
   if (!key.IsObject() || !first || !forwarded || !verified ||
-      !(key["session_data"].IsObject() || key["session_data"].IsString())) {
+      !key["session_data"].IsObject()) {
     return Invalid("M_BAD_JSON", "A key is malformed");
   }
   if (*first < 0 || *forwarded < 0) {
@@ -129,7 +125,7 @@ Result<UploadedKey> ParseKey(std::string_view room_id,
   w.Field("forwarded_count", *forwarded).Field("is_verified", *verified);
   w.RawField("session_data", key["session_data"].raw()).EndObject();
   if (uploaded.json.size() > KeyBackupService::kMaxKeyBytes) {
-    return Status(StatusCode::kTooLarge, "M_TOO_LARGE", "A key is too large");
+    return TooLarge("A key is too large");
   }
   return uploaded;
 }
@@ -232,6 +228,22 @@ Status WriteSessions(json::Writer& w, Snapshot& snapshot, const Row& prefix) {
   return OkStatus();
 }
 
+// Adds the removal of the first keys with that prefix, a page of them at most;
+// how many.
+Result<size_t> AddRemoval(Snapshot& snapshot, WriteBatch& batch,
+                          const Row& prefix) {
+  MC_ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      snapshot.Scan(
+          {.table = &kBackedUpKeys, .prefix = prefix, .limit = kPage}));
+  for (const Row& row : rows) {
+    batch.DeleteRow(
+        kBackedUpKeys,
+        ToBatchRow(Row(row.begin(), row.begin() + kBackedUpKeys.key_columns)));
+  }
+  return rows.size();
+}
+
 // The next room with keys after `last`; "" if there is none.
 Result<std::string> NextRoom(Snapshot& snapshot, const Row& prefix,
                              const std::string& last) {
@@ -244,8 +256,9 @@ Result<std::string> NextRoom(Snapshot& snapshot, const Row& prefix,
 
 }  // namespace
 
-KeyBackupService::KeyBackupService(Store& store, AccountService& accounts)
-    : store_(store) {
+KeyBackupService::KeyBackupService(Options options, Store& store,
+                                   AccountService& accounts)
+    : options_(options), store_(store) {
   accounts.OnDeactivated([this](const std::string& user_id, bool) -> Status {
     for (;;) {
       const Result<KeyBackupInfo> current = Get(user_id, std::nullopt);
@@ -265,18 +278,27 @@ Mutex& KeyBackupService::LockOf(std::string_view user_id) {
 Result<int64_t> KeyBackupService::Create(std::string_view user_id,
                                          std::string_view algorithm,
                                          json::Value auth_data) {
-  if (algorithm.empty() || algorithm.size() > kMaxIdentifierBytes ||
-      auth_data.raw().size() > kMaxAuthDataBytes) {
-    return Invalid("M_INVALID_PARAM", "The backup's description is too long");
+  if (algorithm.empty() || algorithm.size() > kMaxIdentifierBytes) {
+    return Invalid("M_INVALID_PARAM",
+                   "The algorithm's name has 1 to 255 bytes");
+  }
+  if (auth_data.raw().size() > kMaxAuthDataBytes) {
+    return TooLarge("The backup's description is too large");
   }
   int64_t version = 0;
   const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
-    MC_ASSIGN_OR_RETURN(const std::vector<Row> last,
-                        snapshot.Scan({.table = &kKeyBackups,
-                                       .prefix = {TextCell(user_id)},
-                                       .descending = true,
-                                       .limit = 1}));
-    version = last.empty() ? 1 : CellInt(last[0][KeyBackups::kVersion]) + 1;
+    MC_ASSIGN_OR_RETURN(const std::vector<Row> backups,
+                        Newest(snapshot, user_id, kMaxBackups));
+    version = 1;
+    bool full = backups.size() == kMaxBackups;
+    if (!backups.empty()) {
+      version = CellInt(backups[0][KeyBackups::kVersion]) + 1;
+      if (IsDeleted(backups[0])) {
+        full = false;
+        batch.DeleteRow(kKeyBackups, {std::string(user_id), version - 1});
+      }
+    }
+    if (full) return TooLarge("There are too many backups: delete one first");
     batch.InsertRow(
         kKeyBackups,
         {std::string(user_id), version, std::string(algorithm),
@@ -303,7 +325,7 @@ Status KeyBackupService::Update(std::string_view user_id,
                                 std::string_view algorithm,
                                 json::Value auth_data) {
   if (auth_data.raw().size() > kMaxAuthDataBytes) {
-    return Invalid("M_INVALID_PARAM", "The backup's description is too long");
+    return TooLarge("The backup's description is too large");
   }
   const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
     MC_ASSIGN_OR_RETURN(const Row row, FindBackup(snapshot, user_id, version));
@@ -324,45 +346,54 @@ Status KeyBackupService::Update(std::string_view user_id,
   return Transact(store_, attempt).status();
 }
 
-// It is gone for everybody at once; its keys follow, room by room, so that no
-// batch holds up the others for long.
 Status KeyBackupService::Delete(std::string_view user_id,
                                 std::string_view version) {
-  MutexLock lock(LockOf(user_id));
+  const int64_t number = ParseVersion(version);
   const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
-    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
-                        FindRow(snapshot, user_id, version));
-    if (!row) return NoSuchBackup();
-    if (CellInt((*row)[KeyBackups::kDeleted]) != 0) return OkStatus();
-    BatchRow deleted = ToBatchRow(*row);
+    MC_ASSIGN_OR_RETURN(const std::vector<Row> last,
+                        Newest(snapshot, user_id, 1));
+    const int64_t newest =
+        last.empty() ? 0 : CellInt(last[0][KeyBackups::kVersion]);
+    if (number == 0 || number > newest) return NoSuchBackup();
+    if (number < newest) {
+      batch.DeleteRow(kKeyBackups, {std::string(user_id), number});
+      return OkStatus();
+    }
+    if (IsDeleted(last[0])) return OkStatus();
+    BatchRow deleted = ToBatchRow(last[0]);
     deleted[KeyBackups::kAuthData] = std::string();
     deleted[KeyBackups::kCount] = int64_t{0};
     deleted[KeyBackups::kDeleted] = int64_t{1};
     batch.PutRow(kKeyBackups, std::move(deleted));
+    // It must still be the newest one.
+    batch.Require(
+        WriteBatch::RowAbsent{&kKeyBackups, {TextCell(user_id), number + 1}});
     return OkStatus();
   };
-  MC_RETURN_IF_ERROR(Transact(store_, attempt).status());
-  // Also for one that was deleted before: that may have been cut short.
-  return RemoveRooms(user_id, ParseVersion(version));
+  {
+    MutexLock lock(LockOf(user_id));
+    MC_RETURN_IF_ERROR(Transact(store_, attempt).status());
+  }
+  // Nobody writes or reads there any more.  Also for one that was deleted
+  // before: that may have been cut short.
+  return RemoveKeys(user_id, number);
 }
 
-Status KeyBackupService::RemoveRooms(std::string_view user_id,
-                                     int64_t version) {
-  const Row prefix = {TextCell(user_id), version};
-  for (std::string last;;) {
+// Page by page, so that no batch holds up the others for long.
+Status KeyBackupService::RemoveKeys(std::string_view user_id, int64_t version) {
+  for (;;) {
     WriteBatch batch;
+    size_t removed = 0;
     {
       MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                           store_.NewSnapshot());
-      for (size_t i = 0; i < kRoomsOfBatch; ++i) {
-        MC_ASSIGN_OR_RETURN(last, NextRoom(*snapshot, prefix, last));
-        if (last.empty()) break;
-        batch.DeleteRows(kBackedUpKeys, {std::string(user_id), version, last});
-      }
+      MC_ASSIGN_OR_RETURN(
+          removed, AddRemoval(*snapshot, batch, {TextCell(user_id), version}));
     }
-    if (batch.empty()) return OkStatus();
-    MC_RETURN_IF_ERROR(store_.Commit(std::move(batch)).status());
-    if (last.empty()) return OkStatus();
+    if (removed > 0) {
+      MC_RETURN_IF_ERROR(store_.Commit(std::move(batch)).status());
+    }
+    if (removed < kPage) return OkStatus();
   }
 }
 
@@ -407,7 +438,11 @@ Result<KeyBackupService::Change> KeyBackupService::Put(
                     key.session_id, key.first_index, key.forwarded,
                     int64_t{key.verified ? 1 : 0}, key.json});
     }
-    if (!batch.empty()) change = AddChange(batch, backup, added);
+    if (batch.empty()) return OkStatus();
+    if (added > 0 && info.count + added > options_.max_keys) {
+      return TooLarge("The backup is full");
+    }
+    change = AddChange(batch, backup, added);
     return OkStatus();
   };
   MutexLock lock(LockOf(place.user_id));
@@ -448,36 +483,26 @@ Result<std::string> KeyBackupService::GetKeys(const Place& place) {
   return out;
 }
 
-// How many keys there are is read off the backup for all of them; else the rows
-// that go are counted.
 Result<KeyBackupService::Change> KeyBackupService::DeleteKeys(
     const Place& place) {
   Change change;
+  size_t removed = 0;
   const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
     MC_ASSIGN_OR_RETURN(const Row backup,
                         FindBackup(snapshot, place.user_id, place.version));
     const KeyBackupInfo info = ToInfo(backup);
     change = {.count = info.count, .etag = info.etag};
-    const Row prefix = PrefixOf(place, info.version);
-    int64_t gone = info.count;
-    if (!place.room_id.empty()) {
-      gone = 0;
-      ScanSpec spec{.table = &kBackedUpKeys, .prefix = prefix, .limit = kPage};
-      for (;;) {
-        MC_ASSIGN_OR_RETURN(const std::vector<Row> rows, snapshot.Scan(spec));
-        gone += static_cast<int64_t>(rows.size());
-        if (rows.size() < kPage) break;
-        spec.from =
-            ScanSpec::Bound{rows.back()[BackedUpKeys::kSessionId], false};
-      }
+    MC_ASSIGN_OR_RETURN(
+        removed, AddRemoval(snapshot, batch, PrefixOf(place, info.version)));
+    if (removed > 0) {
+      change = AddChange(batch, backup, -static_cast<int64_t>(removed));
     }
-    if (gone == 0) return OkStatus();
-    batch.DeleteRows(kBackedUpKeys, ToBatchRow(prefix));
-    change = AddChange(batch, backup, -gone);
     return OkStatus();
   };
-  MutexLock lock(LockOf(place.user_id));
-  MC_RETURN_IF_ERROR(Transact(store_, attempt).status());
+  do {
+    MutexLock lock(LockOf(place.user_id));
+    MC_RETURN_IF_ERROR(Transact(store_, attempt).status());
+  } while (removed == kPage);
   return change;
 }
 

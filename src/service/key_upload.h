@@ -14,7 +14,8 @@ namespace matrixcore {
 // One key of one_time_keys or fallback_keys: "algorithm:id" and its JSON.
 struct UploadedKey {
   std::string algorithm;
-  std::string key_id;  // The whole name, "signed_curve25519:AAAAHQ".
+  std::string key_id;      // The whole name, "signed_curve25519:AAAAHQ".
+  std::string public_key;  // The key itself, in base64.
   std::string json;
 };
 
@@ -24,8 +25,12 @@ struct KeyUpload {
   std::vector<UploadedKey> fallback_keys;  // One an algorithm.
 };
 
-// Errors: kInvalidArgument M_BAD_JSON, M_INVALID_PARAM.
+// Errors: kInvalidArgument M_BAD_JSON, M_INVALID_PARAM, M_INVALID_SIGNATURE;
+// kTooLarge M_TOO_LARGE.
 Result<KeyUpload> ParseKeyUpload(json::Value body, std::string_view user_id,
                                  std::string_view device_id);
+
+// The public key in a one-time key's JSON.
+Result<std::string> PublicKeyText(std::string_view key_json);
 
 }  // namespace matrixcore

@@ -19,8 +19,10 @@ namespace {
 using tables::Devices;
 using tables::kDevices;
 using tables::kToDevice;
+using tables::kToDeviceSizes;
 using tables::kTransactions;
 using tables::ToDevice;
+using tables::ToDeviceSizes;
 
 constexpr std::string_view kAllDevices = "*";
 // Rows of one batch of Acknowledge.
@@ -130,6 +132,28 @@ std::string EventJson(std::string_view sender, std::string_view type,
   return out;
 }
 
+Result<std::vector<std::optional<Row>>> QueueSizes(Snapshot& snapshot,
+                                                   const Contents& contents) {
+  std::vector<Row> keys;
+  keys.reserve(contents.size());
+  for (const auto& [device, content] : contents) {
+    keys.push_back({device.first, device.second});
+  }
+  return snapshot.GetMany(kToDeviceSizes, keys);
+}
+
+// Adds to what a queue holds; `old` is its row, if there is one.
+void AddSize(WriteBatch& batch,
+             const std::pair<std::string, std::string>& device,
+             const std::optional<Row>& old, int64_t bytes) {
+  if (old) {
+    batch.AddTo(kToDeviceSizes, {device.first, device.second},
+                ToDeviceSizes::kBytes, bytes);
+  } else {
+    batch.InsertRow(kToDeviceSizes, {device.first, device.second, bytes});
+  }
+}
+
 }  // namespace
 
 // One message on its way: where it comes from, and what it is known by.
@@ -141,11 +165,13 @@ struct ToDeviceService::Sending {
   std::string type;
 };
 
-ToDeviceService::ToDeviceService(Deps deps, AccountService& accounts)
-    : deps_(std::move(deps)) {
+ToDeviceService::ToDeviceService(Options options, Deps deps,
+                                 AccountService& accounts)
+    : options_(options), deps_(std::move(deps)) {
   accounts.OnDeviceDeleted([](WriteBatch& batch, const std::string& user_id,
                               const std::string& device_id) {
     batch.DeleteRows(kToDevice, {user_id, device_id});
+    batch.DeleteRow(kToDeviceSizes, {user_id, device_id});
   });
 }
 
@@ -185,19 +211,31 @@ Status ToDeviceService::Commit(const Sending& sending, json::Value messages) {
     if (done) return OkStatus();
     MC_ASSIGN_OR_RETURN(const Contents contents,
                         FindDevices(snapshot, deps_.server_name, messages));
+    MC_ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> sizes,
+                        QueueSizes(snapshot, contents));
     const PositionRef pos = batch.NewPosition();
     size_t bytes = 0;
+    size_t index = 0;
     for (const auto& [device, content] : contents) {
+      const std::optional<Row>& size = sizes[index++];
       std::string event = EventJson(sending.sender, sending.type, content);
       bytes += event.size();
       if (event.size() > kMaxMessageBytes || bytes > kMaxRequestBytes) {
         return TooLarge("The message is too large");
       }
+      const auto more = static_cast<int64_t>(event.size());
+      const int64_t held = size ? CellInt((*size)[ToDeviceSizes::kBytes]) : 0;
+      if (held + more > options_.max_queue_bytes) continue;
       batch.Require(
           WriteBatch::RowPresent{&kDevices, {device.first, device.second}});
       batch.InsertRow(kToDevice,
                       {device.first, device.second, pos, std::move(event)});
+      AddSize(batch, device, size, more);
       users.insert(device.first);
+    }
+    if (!contents.empty() && users.empty() && remote.empty()) {
+      return Status(StatusCode::kResourceExhausted, "M_LIMIT_EXCEEDED",
+                    "Too many messages wait for the device");
     }
     if (remote_) {
       const std::string message_id = fmt::format("{}/{}/{}", sending.device,
@@ -256,31 +294,36 @@ Result<size_t> ToDeviceService::AddRemoval(Snapshot& snapshot,
                      .prefix = {TextCell(user_id), TextCell(device_id)},
                      .to = ScanSpec::Bound{up_to, true},
                      .limit = limit}));
+  if (rows.empty()) return size_t{0};
+  // The oldest go first, so that as long as the first one is there all are, and
+  // their size is taken off once.
+  batch.Require(WriteBatch::RowPresent{
+      &kToDevice,
+      {TextCell(user_id), TextCell(device_id), rows[0][ToDevice::kPos]}});
+  int64_t bytes = 0;
   for (const Row& row : rows) {
     batch.DeleteRow(kToDevice, {std::string(user_id), std::string(device_id),
                                 CellInt(row[ToDevice::kPos])});
+    bytes += static_cast<int64_t>(CellText(row[ToDevice::kJson]).size());
   }
+  batch.AddTo(kToDeviceSizes, {std::string(user_id), std::string(device_id)},
+              ToDeviceSizes::kBytes, -bytes);
   return rows.size();
 }
 
 Status ToDeviceService::Acknowledge(std::string_view user_id,
                                     std::string_view device_id,
                                     Position up_to) {
-  for (;;) {
-    WriteBatch batch;
-    size_t removed = 0;
-    {
-      MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
-                          deps_.store.NewSnapshot());
-      MC_ASSIGN_OR_RETURN(
-          removed, AddRemoval(*snapshot, batch, user_id, device_id, up_to,
-                              kRemovedAtOnce));
-    }
-    if (removed > 0) {
-      MC_RETURN_IF_ERROR(deps_.store.Commit(std::move(batch)).status());
-    }
-    if (removed < kRemovedAtOnce) return OkStatus();
-  }
+  size_t removed = 0;
+  const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
+    MC_ASSIGN_OR_RETURN(removed, AddRemoval(snapshot, batch, user_id, device_id,
+                                            up_to, kRemovedAtOnce));
+    return OkStatus();
+  };
+  do {
+    MC_RETURN_IF_ERROR(Transact(deps_.store, attempt).status());
+  } while (removed == kRemovedAtOnce);
+  return OkStatus();
 }
 
 }  // namespace matrixcore

@@ -17,6 +17,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 constexpr std::string_view kBot = "@bot:x";
+constexpr int64_t kMaxQueueBytes = 100'000;
 
 class ToDeviceTest : public testing::Test {
  protected:
@@ -34,6 +35,7 @@ class ToDeviceTest : public testing::Test {
     notifier_ = std::make_unique<Notifier>(*store_, joined_, executor_, timers_,
                                            clock_, *metrics_);
     service_ = std::make_unique<ToDeviceService>(
+        ToDeviceService::Options{.max_queue_bytes = kMaxQueueBytes},
         ToDeviceService::Deps{*store_, clock_, *notifier_, "x"}, *accounts_);
     EXPECT_TRUE(accounts_->Create({.user_id = std::string(kBot)}).ok());
     for (const char* device : {"ONE", "TWO"}) {
@@ -171,6 +173,74 @@ TEST_F(ToDeviceTest, ThereAreLimits) {
           .errcode(),
       "M_TOO_LARGE");
   EXPECT_THAT(Queue("ONE"), IsEmpty());
+}
+
+TEST_F(ToDeviceTest, AFullQueueTakesNoMoreAndHoldsUpNobodyElse) {
+  const std::string half(40'000, 'x');
+  const auto deliver = [&](std::string_view id, std::string_view device) {
+    return Deliver(id, fmt::format(R"({{"{}":{{"{}":{{"n":"{}"}}}}}})", kBot,
+                                   device, half));
+  };
+  ASSERT_TRUE(deliver("1", "ONE").ok());
+  ASSERT_TRUE(deliver("2", "ONE").ok());
+  EXPECT_EQ(deliver("3", "ONE").errcode(), "M_LIMIT_EXCEEDED");
+  ASSERT_TRUE(deliver("4", "*").ok());
+  EXPECT_EQ(Queue("ONE").size(), 2u);
+  EXPECT_EQ(Queue("TWO").size(), 1u);
+  // What was refused may come again, once there is room.
+  const auto messages = service_->Read(kBot, "ONE", 0, 1);
+  ASSERT_TRUE(service_->Acknowledge(kBot, "ONE", messages->back().pos).ok());
+  EXPECT_TRUE(deliver("3", "ONE").ok());
+  EXPECT_EQ(deliver("5", "ONE").errcode(), "M_LIMIT_EXCEEDED");
+}
+
+// Two syncs with the same token remove the same messages.
+TEST_F(ToDeviceTest, WhatIsRemovedTwiceMakesRoomOnce) {
+  for (int n = 0; n < 3; ++n) ASSERT_TRUE(DeliverNumber(n).ok());
+  const auto snapshot = store_->NewSnapshot();
+  WriteBatch first, second;
+  for (WriteBatch* batch : {&first, &second}) {
+    EXPECT_EQ(*ToDeviceService::AddRemoval(**snapshot, *batch, kBot, "ONE",
+                                           INT64_MAX, 2),
+              2u);
+  }
+  EXPECT_TRUE(store_->Commit(std::move(first)).ok());
+  EXPECT_EQ(store_->Commit(std::move(second)).status().code(),
+            StatusCode::kAborted);
+  const auto size = (*store_->NewSnapshot())
+                        ->Get(tables::kToDeviceSizes,
+                              {std::string(kBot), std::string("ONE")});
+  EXPECT_EQ(CellInt((**size)[tables::ToDeviceSizes::kBytes]),
+            static_cast<int64_t>(Queue("ONE")[0].size()));
+}
+
+// As the header has it: without HTTP, and without asking again and again.
+TEST_F(ToDeviceTest, AReaderIsWokenByTheNextMessage) {
+  std::vector<std::string> read;
+  Position after = 0;
+  std::function<void()> look = [&] {
+    const uint64_t seen = notifier_->Version();
+    const auto messages = service_->Read(kBot, "ONE", after, 100);
+    ASSERT_TRUE(messages.ok());
+    for (const ToDeviceMessage& message : *messages) {
+      read.push_back(message.json);
+      after = message.pos;
+    }
+    notifier_->Park(std::string(kBot), seen, MonotonicTime::Never(),
+                    [&](Notifier::Wake wake) {
+                      if (wake == Notifier::Wake::kPublished) look();
+                    });
+  };
+  look();
+  ASSERT_TRUE(DeliverNumber(1).ok());
+  executor_.RunAll();
+  EXPECT_EQ(read.size(), 1u);
+  ASSERT_TRUE(DeliverNumber(2).ok());
+  ASSERT_TRUE(DeliverNumber(3).ok());
+  executor_.RunAll();
+  EXPECT_EQ(read.size(), 3u);
+  notifier_->Shutdown();
+  executor_.RunAll();
 }
 
 }  // namespace

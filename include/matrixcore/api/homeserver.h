@@ -1,6 +1,7 @@
-// Homeserver: a complete Matrix homeserver without sockets and without a store of
-// its own.  main() gives it real parts; the fake homeserver of the test kit gives
-// it memory backends and a simulated clock; both talk to it through HttpHandler.
+// Homeserver: a complete Matrix homeserver without sockets and without a store
+// of its own.  main() gives it real parts; the fake homeserver of the test kit
+// gives it memory backends and a simulated clock; both talk to it through
+// HttpHandler.
 #pragma once
 
 #include <cstdint>
@@ -78,6 +79,13 @@ struct HomeserverOptions {
     size_t max_scheduled = 100;  // Of a user; 0: nobody may.
   } delayed_events;
 
+  // What one user may keep on the server.
+  struct UserLimits {
+    size_t devices = 1000;
+    int64_t to_device_queue_bytes = int64_t{64} << 20;  // Of a device.
+    int64_t backup_keys = 2'000'000;                    // Of a key backup.
+  } user_limits;
+
   PasswordCost password_cost;
   int64_t access_token_lifetime_ms = 300'000;  // For clients that refresh.
   Duration max_sync_timeout = seconds(120);
@@ -123,8 +131,8 @@ class Homeserver : public HttpHandler {
 
   void Handle(HttpRequest request, Responder respond) override;
 
-  // Answers parked syncs, refuses new work with M_UNKNOWN 503, completes what is
-  // queued.  The store stays open.
+  // Answers parked syncs, refuses new work with M_UNKNOWN 503, completes what
+  // is queued.  The store stays open.
   void Shutdown();
 
  private:

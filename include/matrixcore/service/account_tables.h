@@ -135,6 +135,26 @@ struct OneTimeKeyCounts {
 };
 extern const TableSpec kOneTimeKeyCounts;
 
+// When a device last lost a key to a claim: the count in its /sync is news.
+struct KeyCountChanges {
+  enum Column : uint32_t { kUser, kDevice, kPos };
+};
+extern const TableSpec kKeyCountChanges;
+
+// One-time keys that were given away, for as long as their device may still
+// repeat the upload that brought them.
+struct ClaimedKeys {
+  enum Column : uint32_t {
+    kUser,
+    kDevice,
+    kKeyId,
+    kKey,  // The public key itself.
+    kTs,
+  };
+  enum Index : uint32_t { kByTs };
+};
+extern const TableSpec kClaimedKeys;
+
 struct FallbackKeys {
   enum Column : uint32_t { kUser, kDevice, kAlgorithm, kKeyId, kJson, kUsed };
 };
@@ -180,6 +200,12 @@ struct ToDevice {
   enum Column : uint32_t { kUser, kDevice, kPos, kJson };
 };
 extern const TableSpec kToDevice;
+
+// What the queue of a device holds.
+struct ToDeviceSizes {
+  enum Column : uint32_t { kUser, kDevice, kBytes };
+};
+extern const TableSpec kToDeviceSizes;
 
 // All of the above, and E2eeTables().
 std::vector<TableSpec> AccountTables();

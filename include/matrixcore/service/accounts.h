@@ -29,8 +29,8 @@ struct Session {
   std::string device_id = {};
   bool is_guest = false;
   bool is_admin = false;
-  // Spec: "Account moderation".  A locked user may only log out; what a suspended
-  // one may do is decided where it is done.
+  // Spec: "Account moderation".  A locked user may only log out; what a
+  // suspended one may do is decided where it is done.
   bool is_locked = false;
   bool is_suspended = false;
 };
@@ -99,6 +99,7 @@ class AccountService {
     PasswordCost password_cost = {};
     int64_t access_token_lifetime_ms = 300'000;  // For clients that refresh.
     std::vector<std::string> admin_users = {};   // Beside those of the store.
+    size_t max_devices = 1000;                   // Of a user.
   };
   struct Deps {
     Store& store;
@@ -120,7 +121,8 @@ class AccountService {
   // Opens a session on a new device, or on a device that the user has: then its
   // old tokens become unknown and it keeps its name.
   // kInvalidArgument M_INVALID_PARAM for a device id over 255 bytes;
-  // kNotFound if there is no such account; kUnauthenticated M_USER_LOCKED.
+  // kNotFound if there is no such account; kUnauthenticated M_USER_LOCKED;
+  // kPermissionDenied M_FORBIDDEN for a device too many.
   Result<NewSession> OpenSession(std::string_view user_id,
                                  const SessionRequest& request);
   // Gives new tokens for a refresh token.  It stays good until one of the new
@@ -133,6 +135,14 @@ class AccountService {
                        std::span<const std::string> device_ids);
   Status DeleteAllDevices(std::string_view user_id,
                           std::string_view except_device = {});
+  // For deleting a device together with something else: adds the deletion to a
+  // batch; to be followed, once that is committed, by ForgetDevice and
+  // DeviceListChanged.
+  void AddDeletion(WriteBatch& batch, const std::string& user_id,
+                   const std::string& device_id);
+  void ForgetDevice(const std::string& user_id, const std::string& device_id);
+  // kPermissionDenied M_FORBIDDEN if the user has as many devices as they may.
+  Status CheckDeviceCount(Snapshot& snapshot, std::string_view user_id);
 
   // --- Accounts ---
   // Nothing if there is none.
@@ -155,9 +165,9 @@ class AccountService {
   // all rooms.  `erase` also removes the profile and the account data.
   Status Deactivate(std::string_view user_id, bool erase);
 
-  // Locks or suspends an account, or lifts that; tells at once in every session,
-  // and keeps them all.  kNotFound M_NOT_FOUND if there is no such account, or it
-  // is deactivated.
+  // Locks or suspends an account, or lifts that; tells at once in every
+  // session, and keeps them all.  kNotFound M_NOT_FOUND if there is no such
+  // account, or it is deactivated.
   Status SetLocked(std::string_view user_id, bool locked);
   Status SetSuspended(std::string_view user_id, bool suspended);
   // Whether the user has administrators' rights, by the store or the options.

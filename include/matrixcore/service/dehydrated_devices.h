@@ -29,8 +29,9 @@ class DehydratedDeviceService {
   // with all that belongs to it.  `body` has device_id, device_data,
   // device_keys and, optionally, one_time_keys, fallback_keys and
   // initial_device_display_name.  Errors: kInvalidArgument M_MISSING_PARAM,
-  // M_BAD_JSON, M_INVALID_PARAM (keys that are not the device's own, or not
-  // signed by it; the id of a device with a session); kTooLarge M_TOO_LARGE.
+  // M_BAD_JSON, M_INVALID_PARAM (keys that are not the device's own; the id of
+  // another device or of a public key), M_INVALID_SIGNATURE; kTooLarge
+  // M_TOO_LARGE; kPermissionDenied M_FORBIDDEN for a device too many.
   static constexpr size_t kMaxDataBytes = 65536;
   Result<std::string> Put(std::string_view user_id, json::Value body);
   // kNotFound M_NOT_FOUND.

@@ -41,8 +41,8 @@ struct OwnSignatureChanges {
 };
 extern const TableSpec kOwnSignatureChanges;
 
-// Key backups; rows stay when a backup is deleted, so that no version comes
-// back.
+// Key backups.  The newest row of a user stays when it is deleted, until there
+// is a newer one, so that no version comes back.
 struct KeyBackups {
   enum Column : uint32_t {
     kUser,
@@ -70,7 +70,8 @@ struct BackedUpKeys {
 };
 extern const TableSpec kBackedUpKeys;
 
-// MSC3814: the one dehydrated device that a user may have.
+// MSC3814: the dehydrated devices of users; whoever adds one removes the others
+// in the same batch.
 struct DehydratedDevices {
   enum Column : uint32_t { kUser, kDevice, kData };
 };

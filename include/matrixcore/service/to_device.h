@@ -2,16 +2,22 @@
 // "Send-to-Device messaging").
 //
 // Guarantees: a message that Send or Deliver reported is on disk and stands in
-// the queue of every device that it was for and that exists; a queue keeps the
-// order of commits; nothing leaves a queue but by Acknowledge, by a sync whose
-// `since` proves that the message arrived, or with its device.
+// the queue of every device that it was for, that exists and whose queue is not
+// full; a queue keeps the order of commits; nothing leaves a queue but by
+// Acknowledge, by a sync whose `since` proves that the message arrived, or with
+// its device.
 //
 // /sync reads the queues by itself.  A bridge or another reader that has no
-// HTTP uses Read and Acknowledge:
+// HTTP uses Read and Acknowledge, and the Notifier to wait:
 //
+//   uint64_t seen = notifier.Version();  // Before reading.
 //   auto messages = to_device.Read(user, device, after, 100);
-//   ... handle them ...
-//   to_device.Acknowledge(user, device, messages->back().pos);
+//   if (messages->empty()) {
+//     notifier.Park(user, seen, MonotonicTime::Never(), look_again);
+//   } else {
+//     ... handle them ...
+//     to_device.Acknowledge(user, device, messages->back().pos);
+//   }
 #pragma once
 
 #include <cstddef>
@@ -43,8 +49,11 @@ class ToDeviceService {
     Notifier& notifier;
     std::string server_name = {};
   };
+  struct Options {
+    int64_t max_queue_bytes = int64_t{64} << 20;  // Of one device.
+  };
   // Registers with `accounts`, so that a queue goes with its device.
-  ToDeviceService(Deps deps, AccountService& accounts);
+  ToDeviceService(Options options, Deps deps, AccountService& accounts);
 
   // --- Limits: M_TOO_LARGE ---
   static constexpr size_t kMaxMessageBytes = 65536;      // One event.
@@ -55,10 +64,11 @@ class ToDeviceService {
 
   // PUT /sendToDevice/{eventType}/{txnId}.  `messages` is user -> device ->
   // content; the device "*" stands for all devices of the user that are not
-  // named themselves.  Users and devices that do not exist are passed over.
-  // The same transaction id of the same device for the same type does nothing
-  // and is ok.  Errors: kInvalidArgument M_BAD_JSON, M_INVALID_PARAM (the
-  // type); kTooLarge M_TOO_LARGE.
+  // named themselves.  Users and devices that do not exist are passed over, and
+  // so are devices whose queue is full, unless nobody else is left.  The same
+  // transaction id of the same device for the same type does nothing and is ok.
+  // Errors: kInvalidArgument M_BAD_JSON, M_INVALID_PARAM (the type); kTooLarge
+  // M_TOO_LARGE; kResourceExhausted M_LIMIT_EXCEEDED (all queues are full).
   Status Send(const Session& session, std::string_view type,
               std::string_view txn_id, json::Value messages);
   // The same from another server (an m.direct_to_device EDU) or a bridge:
@@ -95,7 +105,8 @@ class ToDeviceService {
   Status Acknowledge(std::string_view user_id, std::string_view device_id,
                      Position up_to);
   // Adds to `batch` what removes the oldest messages up to a position, at most
-  // `limit`; says how many.
+  // `limit`; says how many.  Its commit is kAborted if somebody else has
+  // removed them meanwhile.
   static Result<size_t> AddRemoval(Snapshot& snapshot, WriteBatch& batch,
                                    std::string_view user_id,
                                    std::string_view device_id, Position up_to,
@@ -105,6 +116,7 @@ class ToDeviceService {
   struct Sending;
   Status Commit(const Sending& sending, json::Value messages);
 
+  const Options options_;
   const Deps deps_;
   RemoteHook remote_;
 };
