@@ -15,6 +15,7 @@ export class Observer {
     this.since = undefined;
     this.rooms = new Map(); // room id -> Map(event id -> times seen)
     this.toDevice = new Map(); // body -> times seen
+    this.lastToDevice = new Map(); // worker -> number of its newest message
     this.filter = JSON.stringify({
       presence: { not_types: ["*"] },
       room: { timeline: { limit: timelineLimit } },
@@ -113,6 +114,11 @@ export class Observer {
         throw new Violation(`to-device "${content.body}" came twice, since ${from}`);
       }
       this.toDevice.set(content.body, 1);
+      const [sender, number] = content.body.split(".");
+      if (Number(number) < (this.lastToDevice.get(sender) ?? -1)) {
+        throw new Violation(`to-device "${content.body}" came out of order, since ${from}`);
+      }
+      this.lastToDevice.set(sender, Number(number));
     }
     this.since = answer.next_batch;
     this.gaps.push(...gaps);

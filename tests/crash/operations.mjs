@@ -1,6 +1,7 @@
 // operations.mjs: what the workers of the crash test do to the server, each
 // operation keeping the ledger of what was acknowledged.
 import { NoAnswer, Violation, v3 } from "./http.mjs";
+import { KeyHistory } from "./keys.mjs";
 import { Register } from "./ledger.mjs";
 
 export const PASSWORD = "crash test pass phrase 42";
@@ -47,6 +48,8 @@ export class Worker {
     this.sessions = []; // {token, state: "valid" | "ending" | "ended"}
     this.rotating = null; // {access, refresh}
     this.filters = []; // {id, text}
+    this.keys = new KeyHistory(this.deviceId);
+    this.keysToUpload = null; // {keys, upload}: without an answer
   }
 
   register(name, initial, read) {
@@ -98,6 +101,10 @@ export class Worker {
     for (const transaction of [this.recent.at(-1), this.recent.at(dice.below(200) * -1)]) {
       if (transaction !== undefined) await transaction.send(this);
     }
+    if (this.keysToUpload !== null) {
+      await operations.uploadKeys(this);
+      this.world.repeated++;
+    }
     if (this.rotating?.unanswered) {
       // The old refresh token counts until the new one was used.
       await operations.rotateToken(this);
@@ -110,6 +117,8 @@ export class Worker {
       if (everything || register.dirty) await register.verify();
       if (register.once) this.registers.delete(name);
     }
+    await this.#verifyKeys();
+    if (everything) this.keys.forget();
     for (const session of this.sessions) await this.#verifySession(session);
     this.sessions = this.sessions.filter(({ state }) => state === "valid").slice(-3);
     if (this.rotating && Date.now() < this.rotating.expires) {
@@ -123,6 +132,15 @@ export class Worker {
         throw new Violation(`filter ${id} has changed: ${JSON.stringify(filter)}`);
       }
     }
+  }
+
+  async #verifyKeys() {
+    if (!this.world.features.includes("keys")) return;
+    const answer = await this.http.call("POST", v3(["keys", "upload"]), {
+      token: this.token,
+      body: {},
+    });
+    this.keys.verify(answer.one_time_key_counts.curve25519 ?? 0);
   }
 
   async #verifySession(session) {
@@ -323,28 +341,34 @@ export const operations = {
     );
   },
 
-  // One-time keys: uploaded by some, claimed by all, none handed out twice.
+  // One-time keys: uploaded by some, claimed by all.  What had no answer is
+  // uploaded again, as a client does: by then its keys may have been given away.
   async uploadKeys(worker) {
-    const keys = {};
-    for (let i = 0; i < 5; i++) {
-      keys[`curve25519:w${worker.number}n${worker.count++}`] = `key${worker.count}`;
+    if (worker.keysToUpload === null) {
+      const keys = {};
+      for (let i = 0; i < 5; i++) {
+        keys[`curve25519:w${worker.number}n${worker.count++}`] = `key${worker.count}`;
+      }
+      worker.keysToUpload = { keys, upload: worker.keys.beginUpload(Object.keys(keys)) };
     }
+    const { keys, upload } = worker.keysToUpload;
     await worker.http.call("POST", v3(["keys", "upload"]), {
       token: worker.token,
       body: { one_time_keys: keys },
     });
+    worker.keys.answered(upload);
+    worker.keysToUpload = null;
   },
 
   async claimKey(worker, dice) {
     const owner = dice.pick(worker.world.workers);
+    const claim = owner.keys.beginClaim();
     const answer = await worker.http.call("POST", v3(["keys", "claim"]), {
       token: worker.token,
       body: { one_time_keys: { [owner.user.id]: { [owner.deviceId]: "curve25519" } } },
     });
-    for (const id of Object.keys(answer.one_time_keys?.[owner.user.id]?.[owner.deviceId] ?? {})) {
-      const key = `${owner.deviceId} ${id}`;
-      if (worker.world.claimed.has(key)) throw new Violation(`key ${key} was claimed twice`);
-      worker.world.claimed.add(key);
-    }
+    const given = Object.keys(answer.one_time_keys?.[owner.user.id]?.[owner.deviceId] ?? {});
+    if (given.length > 1) throw new Violation(`one claim was given ${given.join(" and ")}`);
+    owner.keys.claimAnswered(claim, given[0]);
   },
 };

@@ -22,8 +22,8 @@ const WEIGHTS = [
   [operations.storeFilter, 2],
   [operations.rotateToken, 1, "refresh"],
   [operations.sendToDevice, 6, "sendToDevice"],
-  [operations.uploadKeys, 2, "keys"],
-  [operations.claimKey, 6, "keys"],
+  [operations.uploadKeys, 4, "keys"],
+  [operations.claimKey, 12, "keys"],
 ];
 
 export class World {
@@ -36,7 +36,7 @@ export class World {
     this.rooms = [];
     this.lobbies = [];
     this.generation = 0;
-    this.claimed = new Set();
+    this.features = [];
     this.attempts = 0; // operations begun
     this.answered = 0; // of them with an answer
     this.unanswered = 0; // cut off by a kill
@@ -102,6 +102,7 @@ export class World {
       this.lobbies.push(id);
     }
     const features = (await this.#probe()).filter((name) => !without.includes(name));
+    this.features = features;
     for (const [operation, weight, feature] of WEIGHTS) {
       if (feature !== undefined && !features.includes(feature)) continue;
       for (let i = 0; i < weight; i++) this.cards.push(operation);
