@@ -1,82 +1,19 @@
 // conversation_test.mjs: two people talk through a homeserver with stock
 // matrix-js-sdk clients, and the server is killed in the middle.
-//
-// HOMESERVER=path       starts that binary on a temporary directory
-// MATRIX_LAUNCH=script  starts another server, see launch/
-// HOMESERVER_URL=url    uses a server that runs already: nothing is killed
-//
-// The steps build on each other: after the first that fails the rest is skipped.
+// Which server that is: see stage.mjs.
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
-import { after, before, test } from "node:test";
+import { after } from "node:test";
 import * as sdk from "matrix-js-sdk";
 
-import { Person, refused } from "./person.mjs";
-import { Server } from "./server.mjs";
+import { refused } from "./person.mjs";
+import { PASSWORD, RUN, stage, step, unexpectedRefusals, username } from "./stage.mjs";
 
 const { EventType, MsgType, RoomEvent } = sdk;
-const PASSWORD = "a long pass phrase, 7 words of it";
-const RUN = randomBytes(4).toString("hex"); // keeps names apart on a reused server
 
-let server = null;
-let baseUrl = process.env.HOMESERVER_URL;
 let alice, bob;
 let roomId;
 const latencies = [];
 const messages = []; // {id, body, sender}: every acknowledged message in roomId
-const people = [];
-
-let broken = null;
-function step(name, body, options = {}) {
-  test(name, options, async (t) => {
-    if (broken !== null) {
-      t.skip(`"${broken}" failed`);
-      return;
-    }
-    try {
-      await body(t);
-    } catch (error) {
-      broken = name;
-      throw error;
-    }
-  });
-}
-
-function newPerson(name, session) {
-  const person = new Person(baseUrl, name, session);
-  people.push(person);
-  return person;
-}
-
-function username(name) {
-  return `${name}-${RUN}`;
-}
-
-async function register(name) {
-  const anyone = newPerson(`${name} (no token)`).client;
-  const request = {
-    username: username(name),
-    password: PASSWORD,
-    initial_device_display_name: `${name}'s client`,
-  };
-  const challenge = await anyone.registerRequest(request).then(
-    () => assert.fail("registration without any stage must be refused"),
-    (error) => error,
-  );
-  assert.equal(challenge.httpStatus, 401);
-  assert.ok(
-    challenge.data.flows.some((flow) => flow.stages.join() === "m.login.dummy"),
-    `no flow of m.login.dummy alone: ${JSON.stringify(challenge.data)}`,
-  );
-  assert.equal(typeof challenge.data.session, "string");
-  const session = await anyone.registerRequest({
-    ...request,
-    auth: { type: "m.login.dummy", session: challenge.data.session },
-  });
-  assert.match(session.user_id, new RegExp(`^@${username(name)}:`));
-  assert.ok(session.access_token && session.device_id);
-  return newPerson(name, session);
-}
 
 async function say(person, body, content = {}) {
   const { event_id: id } = await person.client.sendMessage(roomId, {
@@ -97,60 +34,24 @@ function dropPending(person) {
   }
 }
 
-// Requests that were refused although a stock client made them on its own.  It
-// may ask for what is not in the specification yet and be told so.
-function unexpectedRefusals(person, allowed = []) {
-  return person.refusals.filter(
-    ({ path, status, errcode }) =>
-      !(status === 404 && errcode === "M_UNRECOGNIZED" && path.includes("/unstable/")) &&
-      !allowed.some((rule) => rule.status === status && rule.path.test(path)),
+after(() => {
+  if (latencies.length === 0) return;
+  latencies.sort((a, b) => a - b);
+  const median = latencies[Math.floor(latencies.length / 2)];
+  console.log(
+    `# send to delivered: median ${median.toFixed(1)} ms, ` +
+      `largest ${latencies.at(-1).toFixed(1)} ms of ${latencies.length}`,
   );
-}
-
-before(async () => {
-  if (baseUrl) return;
-  server = await Server.create();
-  broken = "the start of the server";
-  const ms = await server.start();
-  broken = null;
-  baseUrl = server.baseUrl;
-  console.log(`# first answer after ${ms.toFixed(0)} ms`);
-});
-
-after(async () => {
-  for (const person of people) person.stop();
-  if (latencies.length > 0) {
-    latencies.sort((a, b) => a - b);
-    const median = latencies[Math.floor(latencies.length / 2)];
-    console.log(
-      `# send to delivered: median ${median.toFixed(1)} ms, ` +
-        `largest ${latencies.at(-1).toFixed(1)} ms of ${latencies.length}`,
-    );
-  }
-  if (server === null) return;
-  if (broken !== null) {
-    for (const person of people) {
-      for (const entry of person.requests.slice(-15)) {
-        console.log(`# ${person.name}: ${JSON.stringify(entry)}`);
-      }
-      for (const line of person.logger.lines.slice(-15)) console.log(`# ${line}`);
-    }
-    console.log(`# the data is in ${server.dataDir}; the server's last words:`);
-    console.log(server.logTail());
-  }
-  const how = await server.stop();
-  assert.deepEqual(how, { code: 0, signal: null }, "SIGTERM ends the server cleanly");
-  if (broken === null) server.removeData();
 });
 
 step("the server presents itself", async () => {
-  const { client } = newPerson("nobody");
+  const { client } = stage.newPerson("nobody");
   const { versions } = await client.getVersions();
   assert.ok(versions.includes("v1.1"), `versions: ${versions}`);
   const { flows } = await client.loginFlows();
   assert.ok(flows.some((flow) => flow.type === "m.login.password"));
   await refused(client.whoami(), 401, "M_MISSING_TOKEN");
-  const invalid = newPerson("impostor", {
+  const invalid = stage.newPerson("impostor", {
     user_id: "@nobody:localhost",
     device_id: "X",
     access_token: "not-a-token",
@@ -159,10 +60,10 @@ step("the server presents itself", async () => {
 });
 
 step("two people register", async () => {
-  const { client } = newPerson("newcomer");
+  const { client } = stage.newPerson("newcomer");
   assert.equal(await client.isUsernameAvailable(username("alice")), true);
-  alice = await register("alice");
-  bob = await register("bob");
+  alice = await stage.register("alice");
+  bob = await stage.register("bob");
   assert.equal(await client.isUsernameAvailable(username("alice")), false);
   await refused(
     client.registerRequest({
@@ -419,7 +320,7 @@ step("power decides who may change the room", async () => {
 });
 
 step("killed in mid-conversation, nothing acknowledged is lost or doubled", async (t) => {
-  if (server === null) {
+  if (stage.server === null) {
     t.skip("the server is not ours to kill");
     return;
   }
@@ -459,7 +360,7 @@ step("killed in mid-conversation, nothing acknowledged is lost or doubled", asyn
       }
       messages.push({ id: answer.event_id, body, sender: person.userId });
       if (++acknowledged === killAt) {
-        restarted = server.kill().then(() => server.start());
+        restarted = stage.server.kill().then(() => stage.server.start());
         restarted.catch(() => {}); // judged below
       }
     }
@@ -495,7 +396,7 @@ step("sync gave every event exactly once", async () => {
 });
 
 step("a new device pages through the whole history", async () => {
-  const { client } = newPerson("bob (no token)");
+  const { client } = stage.newPerson("bob (no token)");
   await refused(
     client.loginRequest({
       type: "m.login.password",
@@ -513,7 +414,7 @@ step("a new device pages through the whole history", async () => {
   });
   assert.equal(session.user_id, bob.userId);
   assert.notEqual(session.device_id, bob.session.device_id);
-  const tablet = newPerson("bob's tablet", session);
+  const tablet = stage.newPerson("bob's tablet", session);
   await tablet.start({ initialSyncLimit: 5 });
   const room = tablet.room(roomId);
   assert.equal(room.name, "The kitchen table");
@@ -657,7 +558,7 @@ for (const version of ["10", "11", "12"]) {
 }
 
 step("a client with encryption starts and publishes its keys", async () => {
-  const carol = await register("carol");
+  const carol = await stage.register("carol");
   await carol.client.initRustCrypto({ useIndexedDB: false });
   await carol.start();
   await carol.waitForAnswer("POST", /\/keys\/upload$/);

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import loglevel from "loglevel";
 import * as sdk from "matrix-js-sdk";
+import { CryptoEvent } from "matrix-js-sdk/lib/crypto-api/index.js";
 
 const WAIT_MS = 30_000;
 
@@ -39,8 +40,9 @@ class CollectingLogger {
 }
 
 export class Person {
-  // {baseUrl, name, and what a login answered: user_id, device_id, access_token}
-  constructor(baseUrl, name, session) {
+  // {baseUrl, name, and what a login answered: user_id, device_id, access_token};
+  // `options` are for the SDK.
+  constructor(baseUrl, name, session, options = {}) {
     this.name = name;
     this.baseUrl = baseUrl;
     this.session = session;
@@ -59,6 +61,7 @@ export class Person {
       logger: this.logger,
       timelineSupport: true,
       disableVoip: true,
+      ...options,
     });
   }
 
@@ -129,12 +132,12 @@ export class Person {
   // Resolves with what `predicate` gives once that is truthy; asked again after
   // every answer of /sync.
   waitFor(what, predicate) {
-    return this.#when(what, this.client, sdk.ClientEvent.Sync, predicate);
+    return this.when(what, this.client, sdk.ClientEvent.Sync, predicate);
   }
 
   // Resolves once such a request of this client was answered with 200.
   waitForAnswer(method, path) {
-    return this.#when(`${method} ${path}`, this.answers, "answer", () =>
+    return this.when(`${method} ${path}`, this.answers, "answer", () =>
       this.requests.find(
         (entry) =>
           entry.method === method && path.test(entry.path) && entry.status === 200,
@@ -142,7 +145,9 @@ export class Person {
     );
   }
 
-  async #when(what, emitter, event, predicate) {
+  // Resolves with what `predicate` gives once that is truthy; asked now and after
+  // every such event of an emitter.
+  async when(what, emitter, event, predicate) {
     const now = predicate();
     if (now) return now;
     return new Promise((resolve, reject) => {
@@ -170,6 +175,37 @@ export class Person {
       }, WAIT_MS);
       emitter.on(event, ask);
     });
+  }
+
+  // The same for a question that takes time itself: `ask` is asked now, after
+  // every answer of the server and after every event of the crypto.
+  async until(what, ask) {
+    let wake;
+    const onNews = () => wake?.();
+    const sources = [
+      [this.answers, "answer"],
+      [this.client, sdk.ClientEvent.Sync],
+      ...Object.values(CryptoEvent).map((event) => [this.client, event]),
+    ];
+    for (const [emitter, event] of sources) emitter.on(event, onNews);
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`${this.name} waited ${WAIT_MS} ms in vain for ${what}`)),
+        WAIT_MS,
+      );
+    });
+    try {
+      for (;;) {
+        const news = new Promise((resolve) => (wake = resolve));
+        const value = await ask();
+        if (value) return value;
+        await Promise.race([news, late]);
+      }
+    } finally {
+      clearTimeout(timer);
+      for (const [emitter, event] of sources) emitter.off(event, onNews);
+    }
   }
 
   room(roomId) {
