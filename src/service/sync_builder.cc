@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "matrixcore/event/types.h"
+#include "matrixcore/service/keys.h"
 #include "service/invite_permission.h"
 #include "service/sync_typing.h"
 
@@ -169,17 +170,12 @@ Status SyncBuilder::FindCandidates() {
   return OkStatus();
 }
 
-// The heads of rooms that the filter allows; nothing for the others.
 Result<std::vector<std::optional<RoomHead>>> SyncBuilder::Heads(
     const std::vector<UserRoom>& rows) {
   std::vector<RoomNid> nids;
   nids.reserve(rows.size());
   for (const UserRoom& row : rows) nids.push_back(row.room);
-  MC_ASSIGN_OR_RETURN(auto heads, reader_.Heads(nids));
-  for (auto& head : heads) {
-    if (head && !room_filter().AllowsRoom(head->room_id)) head.reset();
-  }
-  return heads;
+  return reader_.Heads(nids);
 }
 
 // --- Sections ---
@@ -214,6 +210,13 @@ Status SyncBuilder::WriteBlocks(std::string_view section,
   bool open = false;
   for (size_t i = 0; i < rows.size(); ++i) {
     if (!heads[i]) continue;
+    if (!room_filter().AllowsRoom(heads[i]->room_id)) {
+      // What is not shown still says whose devices matter.
+      if (!initial()) {
+        MC_RETURN_IF_ERROR(devices_->LookAt(rows[i], *heads[i]));
+      }
+      continue;
+    }
     MC_ASSIGN_OR_RETURN(const std::optional<RoomBlock> block,
                         (this->*make)(rows[i], std::move(*heads[i])));
     if (!block || block->empty()) continue;
@@ -238,7 +241,7 @@ Status SyncBuilder::WriteStripped(std::string_view section,
   MC_ASSIGN_OR_RETURN(const auto heads, Heads(rows));
   bool open = false;
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (!heads[i]) continue;
+    if (!heads[i] || !room_filter().AllowsRoom(heads[i]->room_id)) continue;
     MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> member,
                         reader_.StoredEvents(*heads[i], {&rows[i].idx, 1}));
     // Spec: "Ignoring Users": no invites from ignored users.
@@ -619,12 +622,9 @@ Result<std::string> SyncBuilder::BuildKeyChanges() {
   MC_ASSIGN_OR_RETURN(rooms_, shared_.rooms.Get(reader_, user_id_));
   devices_.emplace(reader_, user_id_, rooms_, since());
   MC_RETURN_IF_ERROR(FindCandidates());
-  for (const auto* rows : {&candidates_.join, &candidates_.leave}) {
-    MC_ASSIGN_OR_RETURN(const auto heads, Heads(*rows));
-    for (size_t i = 0; i < heads.size(); ++i) {
-      if (!heads[i]) continue;
-      MC_RETURN_IF_ERROR(devices_->LookAt((*rows)[i], *heads[i]));
-    }
+  for (const auto* rows : {&candidates_.join, &candidates_.leave,
+                           &candidates_.invite, &candidates_.knock}) {
+    MC_RETURN_IF_ERROR(LookAtDevices(*rows));
   }
   MC_ASSIGN_OR_RETURN(const DeviceLists lists, devices_->Find());
   std::string body;
@@ -633,8 +633,20 @@ Result<std::string> SyncBuilder::BuildKeyChanges() {
   return body;
 }
 
+Status SyncBuilder::LookAtDevices(const std::vector<UserRoom>& rows) {
+  MC_ASSIGN_OR_RETURN(const auto heads, Heads(rows));
+  for (size_t i = 0; i < heads.size(); ++i) {
+    if (!heads[i]) continue;
+    MC_RETURN_IF_ERROR(devices_->LookAt(rows[i], *heads[i]));
+  }
+  return OkStatus();
+}
+
 Status SyncBuilder::WriteKeys() {
   if (!initial()) {
+    // Who is invited again, or asks to be let in, may have left before.
+    MC_RETURN_IF_ERROR(LookAtDevices(candidates_.invite));
+    MC_RETURN_IF_ERROR(LookAtDevices(candidates_.knock));
     MC_ASSIGN_OR_RETURN(const DeviceLists lists, devices_->Find());
     if (!lists.empty()) {
       answer_.empty = false;
@@ -642,7 +654,13 @@ Status SyncBuilder::WriteKeys() {
       WriteDeviceLists(out_, lists);
     }
   }
-  return WriteKeyCounts(out_, reader_.snapshot(), query_.session);
+  const Session& session = query_.session;
+  MC_ASSIGN_OR_RETURN(
+      const bool lost_keys,
+      KeyService::LostKeysSince(reader_.snapshot(), session.user_id,
+                                session.device_id, since()));
+  if (lost_keys) answer_.empty = false;
+  return WriteKeyCounts(out_, reader_.snapshot(), session);
 }
 
 }  // namespace matrixcore

@@ -99,6 +99,7 @@ class SyncBuilder {
   Result<bool> IsNewContact(const std::string& user_id);
   Status ReadToDevice();
   void WriteToDevice();
+  Status LookAtDevices(const std::vector<UserRoom>& rows);
   Status WriteKeys();
 
   Result<std::optional<RoomBlock>> MakeJoined(const UserRoom& row,

@@ -69,7 +69,18 @@ Status DeviceListFinder::Stayed(const RoomHead& room, StateSnap from,
 
 Status DeviceListFinder::Left(const RoomHead& room, StateSnap end) {
   MC_ASSIGN_OR_RETURN(const bool encrypted, IsEncrypted(reader_, room, end));
-  return encrypted ? AddAllMembers(room, &lost_) : OkStatus();
+  if (!encrypted) return OkStatus();
+  MC_RETURN_IF_ERROR(AddAllMembers(room, &lost_));
+  // Others may have gone since.
+  for (const Membership gone : {Membership::kLeave, Membership::kBan}) {
+    MC_ASSIGN_OR_RETURN(std::vector<MembershipRow> members,
+                        reader_.Members(room.nid, gone));
+    for (MembershipRow& member : members) {
+      if (member.pos > since_) lost_.insert(std::move(member.user_id));
+    }
+  }
+  lost_.erase(user_id_);
+  return OkStatus();
 }
 
 Status DeviceListFinder::LookAt(const UserRoom& row, const RoomHead& room) {
@@ -108,22 +119,50 @@ Result<DeviceLists> DeviceListFinder::Find() {
       CrossSigningService::OwnChanges(reader_.snapshot(), user_id_, since_));
   for (std::string& user : signed_users) lists.changed.insert(std::move(user));
   for (const std::string& user : lost_) {
-    MC_ASSIGN_OR_RETURN(const bool shares, SharesRoom(user));
+    MC_ASSIGN_OR_RETURN(const bool shares, SharesEncryptedRoom(user));
     if (!shares) lists.left.insert(user);
   }
   return lists;
 }
 
-Result<bool> DeviceListFinder::SharesRoom(std::string_view user_id) {
-  if (user_id == user_id_) return true;
+Result<std::vector<RoomNid>> DeviceListFinder::CommonRooms(
+    std::string_view user_id) {
   MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> theirs,
                       reader_.RoomsOf(user_id));
+  std::vector<RoomNid> common;
   for (const MembershipRow& row : theirs) {
     if (row.membership != Membership::kJoin) continue;
     const UserRoom* mine = FindRoom(*rooms_, row.room);
-    if (mine != nullptr && mine->membership == Membership::kJoin) return true;
+    if (mine != nullptr && mine->membership == Membership::kJoin) {
+      common.push_back(row.room);
+    }
+  }
+  return common;
+}
+
+Result<bool> DeviceListFinder::SharesEncryptedRoom(std::string_view user_id) {
+  MC_ASSIGN_OR_RETURN(const std::vector<RoomNid> common, CommonRooms(user_id));
+  for (const RoomNid nid : common) {
+    auto known = encrypted_.find(nid);
+    if (known == encrypted_.end()) {
+      MC_ASSIGN_OR_RETURN(const std::optional<RoomHead> room,
+                          reader_.Head(nid));
+      bool encrypted = false;
+      if (room) {
+        MC_ASSIGN_OR_RETURN(encrypted,
+                            IsEncrypted(reader_, *room, room->state));
+      }
+      known = encrypted_.emplace(nid, encrypted).first;
+    }
+    if (known->second) return true;
   }
   return false;
+}
+
+Result<bool> DeviceListFinder::SharesRoom(std::string_view user_id) {
+  if (user_id == user_id_) return true;
+  MC_ASSIGN_OR_RETURN(const std::vector<RoomNid> common, CommonRooms(user_id));
+  return !common.empty();
 }
 
 Status DeviceListFinder::AddAllMembers(const RoomHead& room,

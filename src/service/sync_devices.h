@@ -2,6 +2,7 @@
 // "Extensions to /sync").
 #pragma once
 
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -54,8 +55,8 @@ class DeviceListFinder {
   // left.
   Status Left(const RoomHead& room, StateSnap end);
 
-  // The same, finding out by itself what became of a room that the user is in
-  // or has left.
+  // The same, finding out by itself what became of a room that the user is or
+  // was in.
   Status LookAt(const UserRoom& row, const RoomHead& room);
 
   Result<DeviceLists> Find();
@@ -65,6 +66,9 @@ class DeviceListFinder {
 
  private:
   Status AddAllMembers(const RoomHead& room, std::set<std::string>* users);
+  // Where the user and another are both joined.
+  Result<std::vector<RoomNid>> CommonRooms(std::string_view user_id);
+  Result<bool> SharesEncryptedRoom(std::string_view user_id);
 
   RoomReader& reader_;
   const std::string& user_id_;
@@ -72,6 +76,7 @@ class DeviceListFinder {
   const Position since_;
   std::set<std::string> met_;   // Share an encrypted room with the user since.
   std::set<std::string> lost_;  // Left one, or were left behind in one.
+  std::map<RoomNid, bool> encrypted_;  // Rooms that were looked at.
 };
 
 }  // namespace matrixcore
