@@ -4,6 +4,7 @@
 #include <tuple>
 #include <utility>
 
+#include "matrixcore/service/keys.h"
 #include "matrixcore/service/thread_subscriptions.h"
 #include "service/sliding_builder.h"
 #include "service/sync_devices.h"
@@ -128,15 +129,9 @@ Status SlidingBuilder::WriteE2ee() {
     std::vector<const UserRoom*> rows;
     std::vector<RoomNid> nids;
     for (const UserRoom& row : *user_rooms_) {
-      const bool joined = row.membership == Membership::kJoin;
-      const bool left = row.membership == Membership::kLeave ||
-                        row.membership == Membership::kBan;
-      if (row.pos <= since()) {
-        if (!joined || !Changed(row.room) ||
-            !shared_.activity.MayHaveChangedSince(row.room, since())) {
-          continue;
-        }
-      } else if (!joined && !left) {
+      if (row.pos <= since() &&
+          (row.membership != Membership::kJoin || !Changed(row.room) ||
+           !shared_.activity.MayHaveChangedSince(row.room, since()))) {
         continue;
       }
       rows.push_back(&row);
@@ -153,6 +148,11 @@ Status SlidingBuilder::WriteE2ee() {
       out.Key("device_lists");
       WriteDeviceLists(out, lists);
     }
+    MC_ASSIGN_OR_RETURN(
+        const bool lost_keys,
+        KeyService::LostKeysSince(reader_.snapshot(), user_id_,
+                                  request_.session.device_id, since()));
+    news_ = news_ || lost_keys;
   }
   MC_RETURN_IF_ERROR(WriteKeyCounts(out, reader_.snapshot(), request_.session));
   out.EndObject();

@@ -71,8 +71,9 @@ Status DeviceListFinder::Left(const RoomHead& room, StateSnap end) {
   MC_ASSIGN_OR_RETURN(const bool encrypted, IsEncrypted(reader_, room, end));
   if (!encrypted) return OkStatus();
   MC_RETURN_IF_ERROR(AddAllMembers(room, &lost_));
-  // Others may have gone since.
-  for (const Membership gone : {Membership::kLeave, Membership::kBan}) {
+  // Others may have gone since, or are invited again.
+  for (const Membership gone : {Membership::kLeave, Membership::kBan,
+                                Membership::kInvite, Membership::kKnock}) {
     MC_ASSIGN_OR_RETURN(std::vector<MembershipRow> members,
                         reader_.Members(room.nid, gone));
     for (MembershipRow& member : members) {
