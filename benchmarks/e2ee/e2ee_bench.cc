@@ -179,10 +179,9 @@ class World {
       const ClientKey key(*random, device);
       rows.Put(tables::kDevices, {user, device, "A device", int64_t{0}});
       rows.Put(tables::kDeviceKeys,
-               {user, device, DeviceKeysJson(user, device, key)});
-      rows.Put(tables::kKeySignatures,
-               {user, device, user, identity.self_signing.id(),
-                fmt::format("{:086}", n)});
+               {user, device,
+                identity.self_signing.Sign(DeviceKeysJson(user, device, key),
+                                           user)});
     }
     rows.Put(tables::kDeviceListChanges, {user, rows.NewPosition()});
   }

@@ -405,5 +405,38 @@ TEST_F(CrossSigningTest, KeysOutliveARestart) {
   EXPECT_NE(At(Query(bob_, alice_), "master_keys/" + alice_.user_id), "");
 }
 
+// A client may upload its keys again at any time.
+TEST_F(CrossSigningTest, ADeviceKeepsItsSignaturesWhenItComesAgain) {
+  const Pair device = NewPair(alice_.device_id);
+  const std::string keys = UploadDevice(alice_, device);
+  const Identity identity = NewIdentity(alice_);
+  EXPECT_THAT(Upload(alice_, identity.Body()), IsJson("{}"));
+  EXPECT_THAT(Signatures(alice_, alice_.user_id, alice_.device_id,
+                         Sign(keys, alice_.user_id, identity.self_signing)),
+              IsJson(R"({"failures":{}})"));
+  const HttpResponse before = Query(bob_, alice_);
+  EXPECT_THAT(before.body, HasSubstr(identity.self_signing.id));
+  EXPECT_THAT(before.body, HasSubstr(device.id));
+  const std::string since = TextAt(Sync(alice_), "next_batch");
+  const auto upload = [&](const std::string& json) {
+    return server_
+        .Post(alice_, "/_matrix/client/v3/keys/upload",
+              fmt::format(R"({{"device_keys":{}}})", json))
+        .status;
+  };
+  EXPECT_EQ(upload(keys), 200);
+  EXPECT_EQ(Query(bob_, alice_).body, before.body);
+  EXPECT_THAT(Changed(alice_, since), IsEmpty());
+  // Other keys are not the ones that were signed.
+  UploadDevice(alice_, NewPair(alice_.device_id));
+  EXPECT_THAT(Changed(alice_, since), ElementsAre(alice_.user_id));
+  const json::Document after = BodyOf(Query(bob_, alice_));
+  EXPECT_EQ(after
+                .root()["device_keys"][alice_.user_id][alice_.device_id]
+                       ["signatures"][alice_.user_id]
+                .size(),
+            1u);
+}
+
 }  // namespace
 }  // namespace matrixcore::api

@@ -196,7 +196,7 @@ TEST_F(DehydratedDevicesTest, BadRequests) {
   EXPECT_THAT(server_.Put(alice_, kUrl,
                           R"({"device_id":"D","device_data":{},
                               "device_keys":{}})"),
-              IsError(400, "M_BAD_JSON"));
+              IsError(400, "M_INVALID_PARAM"));
   EXPECT_THAT(server_.Put(alice_, kUrl,
                           fmt::format(R"({{"device_id":"D","device_data":{{}},
                                    "device_keys":{}}})",

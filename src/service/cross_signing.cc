@@ -1,8 +1,8 @@
 // Reading keys and signatures, for queries and sync.
 #include "matrixcore/service/cross_signing.h"
 
-#include "matrixcore/json/object.h"
 #include "matrixcore/service/e2ee_tables.h"
+#include "service/key_signatures.h"
 #include "service/transact.h"
 
 namespace matrixcore {
@@ -18,67 +18,59 @@ using tables::OwnSignatureChanges;
 }  // namespace
 
 // Spec: "Key and signature security": of others one sees what they signed
-// themselves, and what oneself has signed.
-Result<CrossSigningService::Signatures> CrossSigningService::ReadSignatures(
-    Snapshot& snapshot, std::string_view user_id, std::string_view asker) {
-  MC_ASSIGN_OR_RETURN(
-      const std::vector<Row> rows,
-      snapshot.Scan({.table = &kKeySignatures, .prefix = {TextCell(user_id)}}));
-  Signatures signatures;
-  for (const Row& row : rows) {
-    const std::string_view signer = CellText(row[KeySignatures::kSigner]);
-    if (signer != user_id && signer != asker) continue;
-    signatures[std::string(CellText(row[KeySignatures::kKey]))][std::string(
-        signer)][std::string(CellText(row[KeySignatures::kSignerKey]))] =
-        CellText(row[KeySignatures::kSignature]);
-  }
-  return signatures;
-}
-
-std::string CrossSigningService::MergedSignatures(
-    json::Value key, const Signatures::mapped_type& more) {
-  const json::Value old = key["signatures"];
-  json::Object all = json::Object::From(old);
-  for (const auto& [signer, signatures] : more) {
-    json::Object of_signer = json::Object::From(old[signer]);
-    for (const auto& [key_id, signature] : signatures) {
-      of_signer.SetString(key_id, signature);
-    }
-    all.SetRaw(signer, of_signer.ToJson());
-  }
-  return all.ToJson();
-}
-
+// themselves, which is with their keys, and what oneself has signed.
 Result<CrossSigningService::Keys> CrossSigningService::Read(
     Snapshot& snapshot, std::string_view user_id, std::string_view asker,
-    const Signatures& signatures) {
+    bool signed_by_asker) {
   MC_ASSIGN_OR_RETURN(const std::vector<Row> rows,
                       snapshot.Scan({.table = &kCrossSigningKeys,
                                      .prefix = {TextCell(user_id)}}));
   Keys keys;
+  std::string_view master_key;
   for (const Row& row : rows) {
     const std::string_view usage = CellText(row[CrossSigningKeys::kUsage]);
-    std::string json(CellText(row[CrossSigningKeys::kJson]));
-    if (const auto more =
-            signatures.find(CellText(row[CrossSigningKeys::kPublicKey]));
-        more != signatures.end()) {
-      MC_ASSIGN_OR_RETURN(
-          const json::Document document,
-          json::Document::ParseView(CellText(row[CrossSigningKeys::kJson])));
-      json::Object object = json::Object::From(document.root());
-      object.SetRaw("signatures",
-                    MergedSignatures(document.root(), more->second));
-      json = object.ToJson();
-    }
+    const std::string_view json = CellText(row[CrossSigningKeys::kJson]);
     if (usage == "master") {
-      keys.master = std::move(json);
+      keys.master = json;
+      master_key = CellText(row[CrossSigningKeys::kPublicKey]);
     } else if (usage == "self_signing") {
-      keys.self_signing = std::move(json);
+      keys.self_signing = json;
     } else if (user_id == asker) {
-      keys.user_signing = std::move(json);
+      keys.user_signing = json;
     }
   }
+  if (!signed_by_asker || master_key.empty()) return keys;
+  MC_ASSIGN_OR_RETURN(
+      const std::vector<Row> signatures,
+      snapshot.Scan({.table = &kKeySignatures,
+                     .prefix = {TextCell(user_id), TextCell(master_key),
+                                TextCell(asker)}}));
+  for (const Row& row : signatures) {
+    MC_ASSIGN_OR_RETURN(const json::Document document,
+                        json::Document::ParseView(keys.master));
+    keys.master = WithSignature(document.root(), asker,
+                                CellText(row[KeySignatures::kSignerKey]),
+                                CellText(row[KeySignatures::kSignature]));
+  }
   return keys;
+}
+
+Result<std::vector<bool>> CrossSigningService::HasSigned(
+    Snapshot& snapshot, std::string_view asker,
+    std::span<const std::string> user_ids) {
+  std::vector<Row> keys;
+  keys.reserve(user_ids.size());
+  for (const std::string& user : user_ids) {
+    keys.push_back({TextCell(asker), user});
+  }
+  MC_ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> rows,
+                      snapshot.GetMany(kOwnSignatureChanges, keys));
+  std::vector<bool> has_signed;
+  has_signed.reserve(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    has_signed.push_back(rows[i] && user_ids[i] != asker);
+  }
+  return has_signed;
 }
 
 Result<std::vector<std::string>> CrossSigningService::OwnChanges(

@@ -2,16 +2,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "matrixcore/crypto/ed25519.h"
 #include "matrixcore/event/signing.h"
 #include "matrixcore/id/identifiers.h"
-#include "matrixcore/json/canonical.h"
 #include "matrixcore/json/object.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/cross_signing.h"
 #include "matrixcore/service/e2ee_tables.h"
+#include "service/key_signatures.h"
 #include "service/transact.h"
 
 namespace matrixcore {
@@ -40,15 +41,6 @@ Status BadSignature(std::string message) {
 
 std::string KeyId(std::string_view name) {
   return fmt::format("{}{}", kEd25519, name);
-}
-
-// What a signature is over, to compare; "" for what cannot be signed.
-std::string SignedPart(json::Value key) {
-  json::Object object = json::Object::From(key);
-  object.Erase("signatures");
-  object.Erase("unsigned");
-  Result<std::string> canonical = json::Canonical(object.ToJson());
-  return canonical.ok() ? std::move(*canonical) : std::string();
 }
 
 Result<bool> SameKey(std::string_view stored, json::Value key) {
@@ -326,7 +318,7 @@ class SignaturesUpload {
                 json::Value object) {
     if (user != user_) return AddOfOther(user, key, object);
     if (!key.empty() && key == PublicKey(own_, "master")) {
-      return AddOfOwnMaster(key, object);
+      return AddOfOwnMaster(object);
     }
     MC_ASSIGN_OR_RETURN(const std::optional<Row> device,
                         snapshot_.Get(kDeviceKeys, {user, key}));
@@ -334,10 +326,8 @@ class SignaturesUpload {
     const std::string_view signer = PublicKey(own_, "self_signing");
     if (signer.empty()) return NoSuchKey();
     MC_RETURN_IF_ERROR(CheckSame((*device)[DeviceKeys::kJson], object));
-    MC_RETURN_IF_ERROR(AddSignature(user, key, object, KeyId(signer), signer));
-    RequireSame(kDeviceKeys, {user, key}, DeviceKeys::kJson,
-                (*device)[DeviceKeys::kJson]);
-    return OkStatus();
+    return AddToOwn(kDeviceKeys, *device, DeviceKeys::kJson, object,
+                    KeyId(signer), signer);
   }
 
   // Another user's master key, signed by the own user-signing key.
@@ -350,28 +340,40 @@ class SignaturesUpload {
     if (signer.empty()) return NoSuchKey();
     const Cell& stored = theirs.at("master")[CrossSigningKeys::kJson];
     MC_RETURN_IF_ERROR(CheckSame(stored, object));
-    MC_RETURN_IF_ERROR(AddSignature(user, key, object, KeyId(signer), signer));
-    RequireSame(kCrossSigningKeys, {user, std::string("master")},
-                CrossSigningKeys::kJson, stored);
+    const std::string key_id = KeyId(signer);
+    MC_RETURN_IF_ERROR(Verify(object, key_id, signer));
+    std::string signature(object["signatures"][user_][key_id].StringOr(""));
+    MC_ASSIGN_OR_RETURN(
+        const std::optional<Row> old,
+        snapshot_.Get(kKeySignatures, {user, key, user_, key_id}));
+    if (old && CellText((*old)[KeySignatures::kSignature]) == signature) {
+      return OkStatus();
+    }
+    batch_.PutRow(kKeySignatures,
+                  {user, key, user_, key_id, std::move(signature)});
+    batch_.PutRow(kOwnSignatureChanges, {user_, user, batch_.NewPosition()});
+    batch_.Require(WriteBatch::ColumnEquals{&kCrossSigningKeys,
+                                            {user, std::string("master")},
+                                            CrossSigningKeys::kJson,
+                                            stored});
     return OkStatus();
   }
 
   // The own master key, signed by own devices.
-  Status AddOfOwnMaster(const std::string& key, json::Value object) {
-    const Cell& stored = own_.at("master")[CrossSigningKeys::kJson];
-    MC_RETURN_IF_ERROR(CheckSame(stored, object));
+  Status AddOfOwnMaster(json::Value object) {
+    const Row& stored = own_.at("master");
+    MC_RETURN_IF_ERROR(CheckSame(stored[CrossSigningKeys::kJson], object));
     const json::Value signatures = object["signatures"][user_];
     if (signatures.empty()) return BadSignature("There is no signature");
-    RequireSame(kCrossSigningKeys, {user_, std::string("master")},
-                CrossSigningKeys::kJson, stored);
     for (const auto& [key_id, signature] : signatures.members()) {
       if (!key_id.starts_with(kEd25519)) {
         return BadSignature(fmt::format("'{}' is no ed25519 key", key_id));
       }
       const std::string name(key_id.substr(kEd25519.size()));
       MC_ASSIGN_OR_RETURN(const std::string signer, OwnKey(name));
-      MC_RETURN_IF_ERROR(
-          AddSignature(user_, key, object, std::string(key_id), signer));
+      MC_RETURN_IF_ERROR(AddToOwn(kCrossSigningKeys, stored,
+                                  CrossSigningKeys::kJson, object,
+                                  std::string(key_id), signer));
     }
     return OkStatus();
   }
@@ -390,27 +392,38 @@ class SignaturesUpload {
     return std::string(keys.root()["keys"][KeyId(name)].StringOr(""));
   }
 
-  Status AddSignature(const std::string& user, const std::string& key,
-                      json::Value object, const std::string& key_id,
-                      std::string_view public_key) {
+  Status Verify(json::Value object, const std::string& key_id,
+                std::string_view public_key) const {
     const auto parsed = ParseEd25519PublicKey(public_key);
-    if (!parsed || !VerifyJson(object, user_, key_id, *parsed)) {
-      return BadSignature(fmt::format("No good signature by '{}'", key_id));
-    }
-    std::string signature(object["signatures"][user_][key_id].StringOr(""));
-    const Row row_key = {user, key, user_, key_id};
-    MC_ASSIGN_OR_RETURN(const std::optional<Row> old,
-                        snapshot_.Get(kKeySignatures, row_key));
-    if (old && CellText((*old)[KeySignatures::kSignature]) == signature) {
+    if (parsed && VerifyJson(object, user_, key_id, *parsed)) return OkStatus();
+    return BadSignature(fmt::format("No good signature by '{}'", key_id));
+  }
+
+  // Puts a signature into a key of the user's own, stored in `row`.
+  Status AddToOwn(const TableSpec& table, const Row& row, uint32_t json_column,
+                  json::Value object, const std::string& key_id,
+                  std::string_view public_key) {
+    MC_RETURN_IF_ERROR(Verify(object, key_id, public_key));
+    const std::string_view signature =
+        object["signatures"][user_][key_id].StringOr("");
+    const Row place(row.begin(), row.begin() + table.key_columns);
+    // What this upload has put there already.
+    const auto known = signed_.find(place);
+    const std::string_view stored =
+        known == signed_.end() ? CellText(row[json_column]) : known->second;
+    MC_ASSIGN_OR_RETURN(const json::Document key,
+                        json::Document::ParseView(stored));
+    if (key.root()["signatures"][user_][key_id].StringOr("") == signature) {
       return OkStatus();
     }
-    batch_.PutRow(kKeySignatures,
-                  {user, key, user_, key_id, std::move(signature)});
-    if (user == user_) {
-      own_news_ = true;
-    } else {
-      batch_.PutRow(kOwnSignatureChanges, {user_, user, batch_.NewPosition()});
-    }
+    std::string more = WithSignature(key.root(), user_, key_id, signature);
+    BatchRow changed = ToBatchRow(row);
+    changed[json_column] = more;
+    batch_.Require(
+        WriteBatch::ColumnEquals{&table, place, json_column, row[json_column]});
+    batch_.PutRow(table, std::move(changed));
+    signed_[place] = std::move(more);
+    own_news_ = true;
     return OkStatus();
   }
 
@@ -424,17 +437,14 @@ class SignaturesUpload {
     return Status(StatusCode::kNotFound, "M_NOT_FOUND", "No such key");
   }
 
-  void RequireSame(const TableSpec& table, Row key, uint32_t column,
-                   const Cell& value) {
-    batch_.Require(
-        WriteBatch::ColumnEquals{&table, std::move(key), column, value});
-  }
-
   const std::string& user_;
   const std::string& server_name_;
   Snapshot& snapshot_;
   WriteBatch& batch_;
   Keys own_;
+  // The user's keys with the signatures of this upload, by place: device ids
+  // are no usages.
+  std::map<Row, std::string> signed_;
   std::vector<Failure> failures_;
   bool own_news_ = false;
 };

@@ -56,6 +56,10 @@ Status CheckBody(json::Value body) {
     return Status(StatusCode::kTooLarge, "M_TOO_LARGE",
                   "The device's data is too large");
   }
+  // Nobody could use a device without an identity.
+  if (body["device_keys"]["keys"][fmt::format("ed25519:{}", id)].IsMissing()) {
+    return Invalid("M_INVALID_PARAM", "The device has no ed25519 key");
+  }
   return OkStatus();
 }
 

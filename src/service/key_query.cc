@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "matrixcore/id/identifiers.h"
-#include "matrixcore/json/object.h"
 #include "matrixcore/json/writer.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/cross_signing.h"
@@ -65,39 +64,41 @@ Result<Wanted> ParseQuery(json::Value body, std::string_view server_name) {
   return wanted;
 }
 
-// {"device": keys with unsigned.device_display_name} of a local user.
+// {"device": keys with unsigned.device_display_name} of a local user.  The
+// stored keys are spliced in as they are: they have everything but `unsigned`.
 Status WriteDeviceKeys(json::Writer& w, Snapshot& snapshot,
-                       std::string_view user_id, const Names& wanted,
-                       const CrossSigningService::Signatures& signatures) {
+                       std::string_view user_id, const Names& wanted) {
   MC_ASSIGN_OR_RETURN(
       const std::vector<Row> rows,
       snapshot.Scan({.table = &kDeviceKeys, .prefix = {TextCell(user_id)}}));
+  w.BeginObject();
+  if (rows.empty()) {
+    w.EndObject();
+    return OkStatus();
+  }
   MC_ASSIGN_OR_RETURN(
       const std::vector<Row> devices,
       snapshot.Scan({.table = &kDevices, .prefix = {TextCell(user_id)}}));
-  std::map<std::string_view, const Cell*> names;
-  for (const Row& row : devices) {
-    names.emplace(CellText(row[Devices::kDevice]), &row[Devices::kDisplayName]);
-  }
-  w.BeginObject();
+  // Both are in the order of device ids.
+  auto device = devices.begin();
+  std::string keys;
   for (const Row& row : rows) {
-    const std::string_view device = CellText(row[DeviceKeys::kDevice]);
-    if (!wanted.empty() && !wanted.contains(device)) continue;
-    MC_ASSIGN_OR_RETURN(
-        const json::Document keys,
-        json::Document::ParseView(CellText(row[DeviceKeys::kJson])));
-    json::Object object = json::Object::From(keys.root());
-    json::Object extra;
-    if (const auto name = names.find(device);
-        name != names.end() && !IsNull(*name->second)) {
-      extra.SetString("device_display_name", CellText(*name->second));
+    const std::string_view id = CellText(row[DeviceKeys::kDevice]);
+    if (!wanted.empty() && !wanted.contains(id)) continue;
+    while (device != devices.end() &&
+           CellText((*device)[Devices::kDevice]) < id) {
+      ++device;
     }
-    object.SetRaw("unsigned", extra.ToJson());
-    if (const auto more = signatures.find(device); more != signatures.end()) {
-      object.SetRaw("signatures", CrossSigningService::MergedSignatures(
-                                      keys.root(), more->second));
+    const std::string_view json = CellText(row[DeviceKeys::kJson]);
+    keys.assign(json.substr(0, json.size() - 1)).append(R"(,"unsigned":{)");
+    if (device != devices.end() &&
+        CellText((*device)[Devices::kDevice]) == id &&
+        !IsNull((*device)[Devices::kDisplayName])) {
+      keys.append(R"("device_display_name":)");
+      json::AppendString(&keys, CellText((*device)[Devices::kDisplayName]));
     }
-    w.RawField(device, object.ToJson());
+    keys.append("}}");
+    w.RawField(id, keys);
   }
   w.EndObject();
   return OkStatus();
@@ -142,28 +143,29 @@ Result<std::string> KeyService::Query(std::string_view asker,
   MC_ASSIGN_OR_RETURN(const Wanted wanted, ParseQuery(body, deps_.server_name));
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       deps_.store.NewSnapshot());
-  std::vector<Row> users;
-  users.reserve(wanted.users.size());
-  for (const auto& [user_id, devices] : wanted.users)
-    users.push_back({user_id});
+  std::vector<std::string> users;
+  std::vector<Row> places;
+  for (const auto& [user_id, devices] : wanted.users) {
+    users.push_back(user_id);
+    places.push_back({user_id});
+  }
   MC_ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> known,
-                      snapshot->GetMany(kUsers, users));
+                      snapshot->GetMany(kUsers, places));
+  MC_ASSIGN_OR_RETURN(const std::vector<bool> has_signed,
+                      CrossSigningService::HasSigned(*snapshot, asker, users));
   IdentityKeys identities;
   std::string out;
   json::Writer w(&out);
   w.BeginObject().Key("device_keys").BeginObject();
-  size_t index = 0;
-  for (const auto& [user_id, devices] : wanted.users) {
-    if (!known[index++]) continue;
+  for (size_t i = 0; i < users.size(); ++i) {
+    if (!known[i]) continue;
+    const std::string& user_id = users[i];
     w.Key(user_id);
-    MC_ASSIGN_OR_RETURN(
-        const CrossSigningService::Signatures signatures,
-        CrossSigningService::ReadSignatures(*snapshot, user_id, asker));
     MC_RETURN_IF_ERROR(
-        WriteDeviceKeys(w, *snapshot, user_id, devices, signatures));
+        WriteDeviceKeys(w, *snapshot, user_id, wanted.users.at(user_id)));
     MC_ASSIGN_OR_RETURN(
         const CrossSigningService::Keys keys,
-        CrossSigningService::Read(*snapshot, user_id, asker, signatures));
+        CrossSigningService::Read(*snapshot, user_id, asker, has_signed[i]));
     identities.Add(user_id, keys);
   }
   w.EndObject();

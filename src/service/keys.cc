@@ -10,9 +10,9 @@
 #include "matrixcore/id/identifiers.h"
 #include "matrixcore/json/writer.h"
 #include "matrixcore/service/account_tables.h"
-#include "matrixcore/service/e2ee_tables.h"
 #include "service/key_answers.h"
 #include "service/key_claims.h"
+#include "service/key_signatures.h"
 #include "service/key_upload.h"
 #include "service/transact.h"
 
@@ -28,7 +28,6 @@ using tables::kDeviceListChanges;
 using tables::kDevices;
 using tables::kFallbackKeys;
 using tables::kKeyCountChanges;
-using tables::kKeySignatures;
 using tables::kOneTimeKeyCounts;
 using tables::kOneTimeKeys;
 using tables::OneTimeKeyCounts;
@@ -94,14 +93,22 @@ class Uploader {
   // Whether the device keys are news.
   Result<bool> AddDeviceKeys(const std::string& json,
                              const std::optional<Row>& old) {
+    std::string now = json;
     if (old) {
-      MC_ASSIGN_OR_RETURN(const bool same,
-                          SameJson(CellText((*old)[DeviceKeys::kJson]), json));
-      if (same) return false;
-      // They are signatures of the keys that were.
-      batch_.DeleteRows(kKeySignatures, {user_, device_});
+      MC_ASSIGN_OR_RETURN(
+          const json::Document stored,
+          json::Document::ParseView(CellText((*old)[DeviceKeys::kJson])));
+      MC_ASSIGN_OR_RETURN(const json::Document keys,
+                          json::Document::ParseView(json));
+      // The same keys keep the signatures that they have got meanwhile.
+      if (SignedPart(stored.root()) == SignedPart(keys.root())) {
+        now = WithSignaturesOf(stored.root(), keys.root());
+        MC_ASSIGN_OR_RETURN(const json::Document merged,
+                            json::Document::ParseView(now));
+        if (json::Equal(merged.root(), stored.root())) return false;
+      }
     }
-    batch_.PutRow(kDeviceKeys, {user_, device_, json});
+    batch_.PutRow(kDeviceKeys, {user_, device_, std::move(now)});
     batch_.PutRow(kDeviceListChanges, {user_, batch_.NewPosition()});
     return true;
   }
@@ -246,7 +253,7 @@ KeyService::KeyService(Deps deps, AccountService& accounts)
                               const std::string& device_id) {
     for (const TableSpec* table :
          {&kDeviceKeys, &kOneTimeKeys, &kOneTimeKeyCounts, &kKeyCountChanges,
-          &kClaimedKeys, &kFallbackKeys, &kKeySignatures}) {
+          &kClaimedKeys, &kFallbackKeys}) {
       batch.DeleteRows(*table, {user_id, device_id});
     }
   });

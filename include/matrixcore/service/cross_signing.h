@@ -7,8 +7,8 @@
 // the snapshot that the commit required to be unchanged.
 #pragma once
 
-#include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -61,26 +61,18 @@ class CrossSigningService {
 
   // --- For queries and sync ---
   // A user's keys as `asker` may see them: JSON, "" for what there is none of.
+  // `signed_by_asker`: HasSigned said so.
   struct Keys {
     std::string master;
     std::string self_signing;
     std::string user_signing;  // Only for the user themselves.
   };
-  // The uploaded signatures of the user's keys that `asker` may see: by device
-  // id or public key, signer and signer's key.
-  using Signatures =
-      std::map<std::string,
-               std::map<std::string, std::map<std::string, std::string>>,
-               std::less<>>;
-  static Result<Signatures> ReadSignatures(Snapshot& snapshot,
-                                           std::string_view user_id,
-                                           std::string_view asker);
   static Result<Keys> Read(Snapshot& snapshot, std::string_view user_id,
-                           std::string_view asker,
-                           const Signatures& signatures);
-  // The `signatures` of a key with `more` merged in.
-  static std::string MergedSignatures(json::Value key,
-                                      const Signatures::mapped_type& more);
+                           std::string_view asker, bool signed_by_asker);
+  // Whether `asker` may have signed the master keys of those users.
+  static Result<std::vector<bool>> HasSigned(
+      Snapshot& snapshot, std::string_view asker,
+      std::span<const std::string> user_ids);
   // Whose keys look different to `user_id`, and to nobody else, since a
   // position.
   static Result<std::vector<std::string>> OwnChanges(Snapshot& snapshot,

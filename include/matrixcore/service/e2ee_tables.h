@@ -16,16 +16,17 @@ struct CrossSigningKeys {
     kUser,
     kUsage,      // "master", "self_signing", "user_signing"
     kPublicKey,  // Unpadded base64; the key id without "ed25519:".
-    kJson,       // With the owner's signatures that came with it.
+    kJson,       // With the owner's signatures.
   };
 };
 extern const TableSpec kCrossSigningKeys;
 
-// Signatures that were uploaded for a device or a master key, one a row.
+// Signatures that users put on the master keys of others, one a row; only the
+// signer sees them.  (Those of a user's own keys are with the keys.)
 struct KeySignatures {
   enum Column : uint32_t {
     kUser,  // Whose key is signed ...
-    kKey,   // ... the device id or the public key.
+    kKey,   // ... the public key.
     kSigner,
     kSignerKey,  // "ed25519:..."
     kSignature,
