@@ -6,6 +6,13 @@
 // messages and three members.  The time is that of the thread that makes the
 // answer.
 //
+// SlidingFirst is the first request of a connection of sliding sync, for the 20
+// rooms at the top; `cold`: on a server that has just started, with nothing in
+// its caches.  SlidingOneEvent is a request for all rooms after one event.
+// Fanout/<members> is the time from a message in a room until all members, each
+// of whom waits in a sync, have their answers; its CPU time is that of the
+// whole process.
+//
 // Send/<members>/<rules> is a message in a room of so many members, of whom so
 // many have push rules of their own; -1: nobody's notifications are counted.
 #include <benchmark/benchmark.h>
@@ -13,6 +20,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -30,6 +38,7 @@
 #include "matrixcore/service/ephemeral_tables.h"
 #include "matrixcore/service/notifier.h"
 #include "matrixcore/service/push_rules.h"
+#include "matrixcore/service/sliding_tables.h"
 #include "matrixcore/service/sync.h"
 #include "matrixcore/service/unread.h"
 #include "matrixcore/service/unread_tables.h"
@@ -38,14 +47,48 @@ namespace matrixcore {
 namespace {
 
 constexpr std::string_view kUsers[] = {"@alice:x", "@bob:x", "@carol:x"};
+// What Element X asks for, more or less.
+std::string SlidingBody(int64_t last) {
+  return fmt::format(
+      R"({{"lists":{{"all":{{"ranges":[[0,{}]],"timeline_limit":1,)"
+      R"("required_state":[["m.room.name",""],["m.room.encryption",""],)"
+      R"(["m.room.member","$LAZY"],["m.room.member","$ME"],)"
+      R"(["m.room.topic",""],["m.room.avatar",""],)"
+      R"(["m.room.canonical_alias",""],["m.room.power_levels",""],)"
+      R"(["m.room.create",""]],"filters":{{"not_room_types":["m.space"]}}}}}},)"
+      R"("extensions":{{"account_data":{{"enabled":true}},)"
+      R"("receipts":{{"enabled":true,"rooms":["*"]}},)"
+      R"("typing":{{"enabled":true}},"e2ee":{{"enabled":true}},)"
+      R"("to_device":{{"enabled":true}}}}}})",
+      last);
+}
+
+std::string Slide(SyncService& sync, const std::string& body,
+                  const std::string& pos) {
+  const auto document = json::Document::ParseView(body);
+  auto request = std::make_unique<SlidingRequest>(*ParseSlidingRequest(
+      document->root(), SlidingForm::kSimplified,
+      {.user_id = std::string(kUsers[0]), .device_id = "DEVICE"}));
+  if (!pos.empty()) request->pos = pos;
+  std::string answer;
+  sync.SlidingSync(std::move(request), [&answer](Result<std::string> got) {
+    if (got.ok()) answer = std::move(*got);
+  });
+  return answer;
+}
+std::string PosOf(const std::string& answer) {
+  const auto document = json::Document::ParseView(answer);
+  return std::string(document->root()["pos"].StringOr(""));
+}
+
 constexpr char kLazy[] =
     R"({"room":{"state":{"lazy_load_members":true},"timeline":{"limit":20}}})";
 
 Schema SyncSchema() {
   Schema schema;
-  for (const auto& tables :
-       {tables::RoomTables(), tables::AccountTables(),
-        tables::EphemeralTables(), tables::UnreadTables()}) {
+  for (const auto& tables : {tables::RoomTables(), tables::AccountTables(),
+                             tables::EphemeralTables(), tables::UnreadTables(),
+                             tables::SlidingTables()}) {
     schema.tables.insert(schema.tables.end(), tables.begin(), tables.end());
   }
   return schema;
@@ -226,6 +269,80 @@ void OneEvent(benchmark::State& state, bool sqlite) {
   }
 }
 
+void SlidingFirst(benchmark::State& state, bool sqlite, bool cold) {
+  const Folder folder;
+  Server server(OpenStore(sqlite, folder), state.range(0));
+  const std::string body = SlidingBody(19);
+  Slide(server.sync, body, "");
+  size_t bytes = 0;
+  for (auto _ : state) {
+    if (!cold) {
+      bytes = Slide(server.sync, body, "").size();
+      continue;
+    }
+    state.PauseTiming();
+    {
+      RoomCaches caches{{}};
+      const RoomActivity activity(server.store->LastPosition());
+      SyncService fresh(
+          {}, {*server.store, *server.clock, caches, activity, server.notifier,
+               server.ephemeral, FilterLookup(), *server.log, *server.metrics});
+      state.ResumeTiming();
+      bytes = Slide(fresh, body, "").size();
+      state.PauseTiming();
+    }
+    state.ResumeTiming();
+  }
+  state.counters["bytes"] = static_cast<double>(bytes);
+}
+
+void SlidingOneEvent(benchmark::State& state, bool sqlite) {
+  const Folder folder;
+  Server server(OpenStore(sqlite, folder), state.range(0));
+  const std::string body = SlidingBody(state.range(0));
+  std::string pos = PosOf(Slide(server.sync, body, ""));
+  int64_t room = 0;
+  for (auto _ : state) {
+    state.PauseTiming();
+    server.Say(++room);
+    state.ResumeTiming();
+    const std::string answer = Slide(server.sync, body, pos);
+    state.PauseTiming();
+    pos = PosOf(answer);
+    if (answer.find("quick brown fox") == std::string::npos) {
+      state.SkipWithError("the event is missing");
+    }
+    state.ResumeTiming();
+  }
+}
+
+void Fanout(benchmark::State& state, bool sqlite) {
+  const Folder folder;
+  const int64_t members = state.range(0);
+  Server server(OpenStore(sqlite, folder), 0);
+  server.MakeRoom(0, members - 3);
+  std::atomic<int64_t> waiting{0};
+  for (auto _ : state) {
+    state.PauseTiming();
+    const StreamToken now = {server.store->LastPosition(), 0};
+    waiting = members - 3;
+    for (int64_t i = 0; i < members - 3; ++i) {
+      SyncRequest request;
+      request.session = {.user_id = fmt::format("@user{}:x", i),
+                         .device_id = "DEVICE"};
+      request.since = now;
+      request.timeout = seconds(100);
+      request.filter = kLazy;
+      server.sync.Sync(std::move(request), [&](const Result<std::string>&) {
+        if (--waiting == 0) waiting.notify_all();
+      });
+    }
+    state.ResumeTiming();
+    server.Say(0);
+    for (int64_t left = waiting; left > 0; left = waiting) waiting.wait(left);
+  }
+}
+
 void NothingNew(benchmark::State& state, bool sqlite) {
   const Folder folder;
   Server server(OpenStore(sqlite, folder), state.range(0));
@@ -310,6 +427,25 @@ BENCHMARK_CAPTURE(OneEvent, sqlite, true)
     ->Arg(5000)
     ->Unit(benchmark::kMicrosecond)
     ->Iterations(2000);
+BENCHMARK_CAPTURE(SlidingFirst, sqlite, true, false)
+    ->Arg(20)
+    ->Arg(5000)
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(SlidingFirst, sqlite_cold, true, true)
+    ->Arg(20)
+    ->Arg(5000)
+    ->Unit(benchmark::kMicrosecond)
+    ->Iterations(20);
+BENCHMARK_CAPTURE(SlidingOneEvent, sqlite, true)
+    ->Arg(5)
+    ->Arg(5000)
+    ->Unit(benchmark::kMicrosecond)
+    ->Iterations(2000);
+BENCHMARK_CAPTURE(Fanout, sqlite, true)
+    ->Arg(1000)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(NothingNew, memory, false)
     ->Arg(5)
     ->Arg(5000)

@@ -750,6 +750,48 @@ TEST_F(SlidingSyncTest, WaitsForNewsAndGivesWayToTheNextRequest) {
   EXPECT_THAT(Slid{Answer(*answers[1])}.Timeline(room), ElementsAre("hi"));
 }
 
+TEST_F(SlidingSyncTest, EverythingThatIsNewEndsTheWait) {
+  const std::string room = world_.MakeRoom(kAlice);
+  world_.Join(room, kBob);
+  const std::string said = world_.Say(room, kBob, "hi");
+  const std::string body =
+      R"({"lists":{"a":{"timeline_limit":1,"required_state":[]}},)"
+      R"("extensions":{"account_data":{"enabled":true},)"
+      R"("receipts":{"enabled":true},"typing":{"enabled":true}}})";
+  std::string pos = Slide(kAlice, body, "", SlidingForm::kSimplified).pos();
+  const auto ends_with = [&](const char* what, const auto& happen) {
+    auto request = Parse(kAlice, body, pos, SlidingForm::kSimplified);
+    request->timeout = seconds(30);
+    std::optional<Slid> slid;
+    world_.sync.SlidingSync(std::move(request), [&](Result<std::string> got) {
+      slid.emplace(Slid{Answer(*got), OkStatus()});
+    });
+    EXPECT_FALSE(slid) << what;
+    happen();
+    world_.wakes.RunAll();
+    ASSERT_TRUE(slid) << what;
+    pos = slid->pos();
+  };
+  ends_with("own receipt", [&] {
+    ASSERT_TRUE(world_.ephemeral
+                    .SetReceipt(SyncWorld::Of(kAlice),
+                                {room, "m.read", said, std::nullopt})
+                    .ok());
+  });
+  ends_with("typing", [&] {
+    ASSERT_TRUE(
+        world_.ephemeral.SetTyping(SyncWorld::Of(kBob), room, true, seconds(9))
+            .ok());
+  });
+  ends_with("account data", [&] {
+    ASSERT_TRUE(world_.account_data.Put(kAlice, "", "org.a", "{}").ok());
+  });
+  ends_with("room account data", [&] {
+    ASSERT_TRUE(world_.account_data.Put(kAlice, room, "org.a", "{}").ok());
+  });
+  ends_with("a message", [&] { world_.Say(room, kBob, "more"); });
+}
+
 TEST_F(SlidingSyncTest, WaitsOnThroughWhatIsOutOfView) {
   const std::string hidden = world_.MakeRoom(kAlice);
   const std::string shown = world_.MakeRoom(kAlice);

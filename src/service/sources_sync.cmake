@@ -11,5 +11,5 @@ set(HDRS_sync delayed_events.h ephemeral.h ephemeral_tables.h notifications.h no
     presence.h push_profiles.h sliding_sync.h sliding_tables.h sync.h thread_subscriptions.h tokens.h unread.h
     unread_tables.h)
 set(TESTS_sync ephemeral_test.cc event_fields_test.cc lazy_members_test.cc
-    notifier_test.cc sliding_state_test.cc sliding_sync_test.cc sync_test.cc sync_wait_test.cc tokens_test.cc
+    notifier_test.cc sliding_state_test.cc sliding_sync_test.cc sync_interleaving_test.cc sync_test.cc sync_wait_test.cc tokens_test.cc
     typing_test.cc unread_test.cc)

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -132,16 +134,52 @@ inline Schema SyncSchema() {
   return schema;
 }
 
+// Publishes what is committed, at once or when the test says so.
+class DeferredListener : public RoomListener {
+ public:
+  explicit DeferredListener(Notifier& notifier) : notifier_(notifier) {}
+  void OnCommit(const RoomCommit& commit) override {
+    MutexLock lock(mutex_);
+    if (deferring_) {
+      deferred_.push_back(commit);
+    } else {
+      notifier_.OnCommit(commit);
+    }
+  }
+  void Defer() {
+    MutexLock lock(mutex_);
+    deferring_ = true;
+  }
+  // Publishes the oldest commit that was not.
+  void PublishOne() {
+    MutexLock lock(mutex_);
+    if (deferred_.empty()) return;
+    notifier_.OnCommit(deferred_.front());
+    deferred_.pop_front();
+  }
+
+ private:
+  Notifier& notifier_;
+  Mutex mutex_;
+  bool deferring_ MC_GUARDED_BY(mutex_) = false;
+  std::deque<RoomCommit> deferred_ MC_GUARDED_BY(mutex_);
+};
+
 class SyncWorld {
  public:
-  explicit SyncWorld(SyncService::Options options = {})
-      : activity(store->LastPosition()),
+  using WrapStore =
+      std::function<std::unique_ptr<Store>(std::unique_ptr<Store> inner)>;
+  explicit SyncWorld(SyncService::Options options = {},
+                     const WrapStore& wrap = {})
+      : store(wrap ? wrap(NewMemoryStore(SyncSchema()))
+                   : NewMemoryStore(SyncSchema())),
+        activity(store->LastPosition()),
         notifier(*store, joined, wakes, timers, clock, *metrics),
         profiles(*store),
         unread({profiles, joined, clock, "x"}),
         writer({.server_name = "x"},
                {*store, coordinator, *rooms_executor, clock, *random, key,
-                caches, activity, joined, notifier, *log, *metrics, &unread}),
+                caches, activity, joined, listener, *log, *metrics, &unread}),
         ephemeral({*store, clock, timers, caches, activity, joined, writer,
                    notifier}),
         account_data(*store, notifier, &profiles),
@@ -257,7 +295,7 @@ class SyncWorld {
   ManualTimers timers{clock};
   ManualExecutor wakes;
   std::unique_ptr<Executor> rooms_executor = NewThreadPool("rooms", 1, 1000);
-  std::unique_ptr<Store> store = NewMemoryStore(SyncSchema());
+  std::unique_ptr<Store> store;
   std::unique_ptr<Random> random = NewSeededRandom(7);
   SigningKey key = SigningKey::Generate(*random, "test");
   std::unique_ptr<Logger> log = NewNullLogger();
@@ -267,6 +305,7 @@ class SyncWorld {
   RoomActivity activity;
   JoinedUsers joined;
   Notifier notifier;
+  DeferredListener listener{notifier};
   PushProfiles profiles;
   UnreadTracker unread;
   RoomWriter writer;

@@ -118,7 +118,7 @@ step("a client starts with the rooms at the top", async () => {
     new Map([["all", list(0, 9)]]),
     { timeline_limit: 20, required_state: [["*", "*"]] },
     alice.client,
-    5_000,
+    1_000,
   );
   await alice.start({ slidingSync: sliding });
   await bob.start();
