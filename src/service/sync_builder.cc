@@ -220,6 +220,10 @@ Status SyncBuilder::WriteBlocks(std::string_view section,
     MC_ASSIGN_OR_RETURN(const std::optional<RoomBlock> block,
                         (this->*make)(rows[i], std::move(*heads[i])));
     if (!block || block->empty()) continue;
+    if (block->unread) {
+      shared_.told_counts.Note(query_.session, rows[i].room, reader_.position(),
+                               *block->unread);
+    }
     OpenSection(section, &open);
     out_.Key(block->head.room_id);
     MC_RETURN_IF_ERROR((writer_.*write)(*block));
@@ -526,7 +530,10 @@ Status SyncBuilder::AddAccountData(RoomBlock& block, bool newly) {
 Status SyncBuilder::AddUnread(RoomBlock& block) {
   UnreadReader reader(reader_.snapshot(), user_id_);
   MC_ASSIGN_OR_RETURN(block.unread, reader.Read(block.head));
-  block.unread_news = block.unread->changed > since();
+  block.unread_news =
+      block.unread->changed > since() &&
+      (initial() || !shared_.told_counts.Had(query_.session, block.head.nid,
+                                             since(), *block.unread));
   return OkStatus();
 }
 

@@ -16,6 +16,7 @@
 #include "service/sync_devices.h"
 #include "service/sync_rooms.h"
 #include "service/sync_writer.h"
+#include "service/told_counts.h"
 
 namespace matrixcore {
 
@@ -36,6 +37,7 @@ struct SyncShared {
   const PresenceService* presence;  // May be null.
   UserRooms rooms;
   LazyMembers lazy;
+  ToldCounts told_counts;
 };
 
 struct SyncQuery {

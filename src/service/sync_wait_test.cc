@@ -131,6 +131,33 @@ TEST_F(SyncWaitTest, WaitsOnThroughWhatTheFilterHides) {
   EXPECT_THAT(Got().Timeline("join", room_), ElementsAre("org.example"));
 }
 
+TEST_F(SyncWaitTest, WaitsOnWhenOneReadsTheOwnMessage) {
+  world_.Join(room_, kBob);
+  const std::string filter = R"({"room":{"timeline":{"types":[]}}})";
+  since_ = world_.Sync(kAlice, "", filter).next();
+  Wait(seconds(10), filter);
+  world_.Say(room_, kAlice, "mine");
+  world_.wakes.RunAll();
+  EXPECT_EQ(answers_, 0);
+  // Counts that change are news ...
+  world_.Say(room_, kBob, "yours");
+  world_.wakes.RunAll();
+  EXPECT_EQ(Got().Raw({"rooms", "join", room_, "unread_notifications"}),
+            R"({"highlight_count":0,"notification_count":1})");
+  // ... also when it is one's own message that changes them.
+  since_ = Answer(*body_).next();
+  answers_ = 0;
+  Wait(seconds(10), filter);
+  world_.Say(room_, kAlice, "mine");
+  world_.wakes.RunAll();
+  EXPECT_EQ(Got().Raw({"rooms", "join", room_, "unread_notifications"}),
+            R"({"highlight_count":0,"notification_count":0})");
+  // An answer that got lost told nothing.
+  const std::string lost = Answer(*body_).next();
+  EXPECT_TRUE(world_.Sync(kAlice, since_, filter).Has("join", room_));
+  EXPECT_FALSE(world_.Sync(kAlice, lost, filter).Has("join", room_));
+}
+
 TEST_F(SyncWaitTest, TheTimeoutHasAMaximum) {
   Wait(seconds(100'000));
   world_.timers.Advance(seconds(120));

@@ -64,6 +64,8 @@ class SyncService {
     size_t connection_bytes = 8u << 20;
     // Member events that devices with lazy-loading are known to have.
     size_t max_lazy_members = 100'000;
+    // For the unread counts that devices were told.
+    size_t told_counts_bytes = 2u << 20;
     size_t max_filters = 1000;  // Parsed ones, kept for reuse.
   };
   struct Deps {
