@@ -32,6 +32,7 @@ struct Faults {
   Trigger writes;
   Trigger syncs;
   std::atomic<int> failures{0};
+  std::atomic<int> all_writes{0};
 
   int Consult(Trigger& trigger) {
     const int code = trigger.code;
@@ -56,6 +57,7 @@ sqlite3_file* Real(sqlite3_file* file) {
 }
 
 int Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 at) {
+  ++TheFaults().all_writes;
   const int fault = TheFaults().Consult(TheFaults().writes);
   if (fault != SQLITE_OK) return fault;
   return Real(file)->pMethods->xWrite(Real(file), data, size, at);
@@ -183,6 +185,8 @@ void FaultVfs::FailSyncs(int code, int after) {
 
 int FaultVfs::failures() const { return TheFaults().failures; }
 
+int FaultVfs::writes() const { return TheFaults().all_writes; }
+
 namespace {
 
 class SqliteFaultTest : public ::testing::Test {
@@ -251,6 +255,60 @@ TEST_F(SqliteFaultTest, ALogThatCannotBeMovedKeepsWhatItHas) {
   EXPECT_EQ(CountEntries(*store), 400u);
 }
 
+// Rows of one commit all over the table, more than fit into one write.
+WriteBatch Scattered(int64_t first) {
+  WriteBatch batch;
+  batch.NewPosition();
+  for (int64_t i = 0; i < 100; ++i) {
+    batch.PutRow(Entries(),
+                 {first + 1000 * i, int64_t{0}, std::string(3000, 'b')});
+  }
+  return batch;
+}
+
+TEST_F(SqliteFaultTest, ACommitGoesToTheLogInFewWrites) {
+  const auto store = Open();
+  ASSERT_TRUE(store->Commit(Scattered(0)).ok());
+  const int before = vfs_.writes();
+  ASSERT_TRUE(store->Commit(Scattered(1)).ok());
+  // About 80 pages of 4 KiB, each of which SQLite writes with two calls.
+  EXPECT_LE(vfs_.writes() - before, 16);
+  EXPECT_EQ(CountEntries(*store), 200u);
+}
+
+// Whoever reads the log beside us finds a commit there once it is reported,
+// also where nothing is made durable in between; and what did not commit is
+// nowhere.
+TEST_F(SqliteFaultTest, OtherProgramsSeeWhatWasCommitted) {
+  using enum SqliteOptions::Synchronous;
+  for (const auto synchronous : {kFull, kNormal}) {
+    const auto store = Open({.synchronous = synchronous});
+    sqlite3* other = nullptr;
+    ASSERT_EQ(
+        sqlite3_open_v2(path_.c_str(), &other, SQLITE_OPEN_READONLY, "unix"),
+        SQLITE_OK);
+    const auto count = [other] {
+      sqlite3_stmt* query = nullptr;
+      sqlite3_prepare_v2(other, "SELECT count(body) FROM entries", -1, &query,
+                         nullptr);
+      const int64_t n = sqlite3_step(query) == SQLITE_ROW
+                            ? sqlite3_column_int64(query, 0)
+                            : -1;
+      sqlite3_finalize(query);
+      return n;
+    };
+    const int64_t start = count();
+    for (int64_t i = 1; i <= 20; ++i) {
+      ASSERT_TRUE(store->Commit(Scattered(100 + i)).ok());
+      EXPECT_EQ(count(), start == 0 ? 100 * i : start);
+      vfs_.FailWrites(SQLITE_FULL, 1);
+      EXPECT_FALSE(store->Commit(Scattered(200 + i)).ok());
+      vfs_.FailWrites(0);
+    }
+    sqlite3_close(other);
+  }
+}
+
 // Fails at every write in turn, until a run of commits needs no more writes
 // than may succeed.  Acknowledged means there, also after opening again.
 TEST_F(SqliteFaultTest, AnyWriteMayFail) {
@@ -259,9 +317,12 @@ TEST_F(SqliteFaultTest, AnyWriteMayFail) {
   std::vector<int64_t> acknowledged;
   std::unique_ptr<Store> store = Open();
   for (int after = 0; after < 60; ++after) {
-    vfs_.FailWrites(codes[static_cast<size_t>(after) % codes.size()], after);
+    // Eight writes at least: a large commit takes several.
+    vfs_.FailWrites(codes[static_cast<size_t>(after) % codes.size()],
+                    after % 8);
     for (int i = 0; i < 6; ++i, ++next) {
-      WriteBatch batch = PutEntry(next, std::string(3000, 'b'));
+      const size_t size = i == 2 ? 300'000 : 3000;
+      WriteBatch batch = PutEntry(next, std::string(size, 'b'));
       batch.PutRow(Counters(), {next, next});
       const auto result = store->Commit(std::move(batch));
       if (result.ok()) acknowledged.push_back(next);

@@ -23,6 +23,8 @@ class FaultVfs {
 
   // How often a call has failed.
   int failures() const;
+  // How many writes there were, failed ones included.
+  int writes() const;
 };
 
 }  // namespace matrixcore
