@@ -46,7 +46,7 @@ struct SqliteOptions {
   // The log's size from which its contents are moved to the file in the
   // background.  At eight times that size writers wait for readers to let go of
   // it.
-  size_t wal_bytes = size_t{8} << 20;
+  size_t wal_bytes = size_t{32} << 20;
   // How long to wait for another program that holds the file's lock.
   Duration busy_timeout = seconds(5);
 
