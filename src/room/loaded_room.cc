@@ -48,8 +48,8 @@ Result<std::unique_ptr<LoadedRoom>> LoadedRoom::Load(RoomReader& reader,
     Link link;
     link.snap = at;
     link.height = static_cast<uint32_t>(CellInt((*row)[StateSnaps::kHeight]));
-    MC_ASSIGN_OR_RETURN(
-        link.delta, DecodeStateDelta(CellBlob((*row)[StateSnaps::kDelta])));
+    MC_ASSIGN_OR_RETURN(link.delta,
+                        DecodeStateDelta(CellBlob((*row)[StateSnaps::kDelta])));
     room->lineage.push_back(std::move(link));
     at = static_cast<StateSnap>(CellInt((*row)[StateSnaps::kBase]));
   }

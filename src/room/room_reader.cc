@@ -37,12 +37,11 @@ Status Damaged(const RoomHead& room, std::string_view what, int64_t number) {
 // --- Rooms ---
 
 Result<std::optional<RoomHead>> RoomReader::Head(std::string_view room_id) {
-  MC_ASSIGN_OR_RETURN(
-      std::vector<Row> rows,
-      snapshot_.Scan({.table = &tables::kRooms,
-                      .index = Rooms::kByRoomId,
-                      .prefix = {Text(room_id)},
-                      .limit = 1}));
+  MC_ASSIGN_OR_RETURN(std::vector<Row> rows,
+                      snapshot_.Scan({.table = &tables::kRooms,
+                                      .index = Rooms::kByRoomId,
+                                      .prefix = {Text(room_id)},
+                                      .limit = 1}));
   if (rows.empty()) return std::optional<RoomHead>();
   MC_ASSIGN_OR_RETURN(RoomHead head, HeadFromRow(rows[0]));
   return std::optional<RoomHead>(std::move(head));
@@ -71,12 +70,11 @@ Result<std::vector<std::optional<RoomHead>>> RoomReader::Heads(
 
 Result<std::optional<RoomReader::Located>> RoomReader::Event(
     std::string_view event_id) {
-  MC_ASSIGN_OR_RETURN(
-      std::vector<Row> rows,
-      snapshot_.Scan({.table = &tables::kEvents,
-                      .index = Events::kByEventId,
-                      .prefix = {Text(event_id)},
-                      .limit = 1}));
+  MC_ASSIGN_OR_RETURN(std::vector<Row> rows,
+                      snapshot_.Scan({.table = &tables::kEvents,
+                                      .index = Events::kByEventId,
+                                      .prefix = {Text(event_id)},
+                                      .limit = 1}));
   if (rows.empty()) return std::optional<Located>();
   const RoomNid room = CellInt(rows[0][Events::kRoom]);
   MC_ASSIGN_OR_RETURN(const std::optional<RoomHead> head, Head(room));
@@ -91,7 +89,8 @@ Result<std::optional<RoomReader::Located>> RoomReader::Event(
 
 Result<std::vector<EventPtr>> RoomReader::Events(
     const RoomHead& room, std::span<const EventIdx> idxs) {
-  MC_ASSIGN_OR_RETURN(std::vector<StoredEvent> stored, StoredEvents(room, idxs));
+  MC_ASSIGN_OR_RETURN(std::vector<StoredEvent> stored,
+                      StoredEvents(room, idxs));
   std::vector<EventPtr> events;
   events.reserve(stored.size());
   for (StoredEvent& event : stored) events.push_back(std::move(event.event));
@@ -188,14 +187,15 @@ Result<StateMapPtr> RoomReader::State(const RoomHead& room, StateSnap snap) {
       base = *cached;
       break;
     }
-    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
-                        snapshot_.Get(tables::kStateSnaps,
-                                      {Cell(room.nid), Number(at)}));
-    if (!row) return Damaged(room, "state snapshot", at);
     MC_ASSIGN_OR_RETURN(
-        auto delta, DecodeStateDelta(CellBlob((*row)[StateSnaps::kDelta])));
+        const std::optional<Row> row,
+        snapshot_.Get(tables::kStateSnaps, {Cell(room.nid), Number(at)}));
+    if (!row) return Damaged(room, "state snapshot", at);
+    MC_ASSIGN_OR_RETURN(auto delta,
+                        DecodeStateDelta(CellBlob((*row)[StateSnaps::kDelta])));
     deltas.push_back(std::move(delta));
-    const auto next = static_cast<StateSnap>(CellInt((*row)[StateSnaps::kBase]));
+    const auto next =
+        static_cast<StateSnap>(CellInt((*row)[StateSnaps::kBase]));
     if (next >= at) return Damaged(room, "base of state snapshot", at);
     at = next;
   }
@@ -253,7 +253,8 @@ Status RoomReader::LearnNames(const RoomHead& room, StateKeyNames& names,
     for (const StateKeyNum num : nums) {
       keys.push_back({Cell(room.nid), Number(num)});
     }
-    MC_ASSIGN_OR_RETURN(auto found, snapshot_.GetMany(tables::kStateKeys, keys));
+    MC_ASSIGN_OR_RETURN(auto found,
+                        snapshot_.GetMany(tables::kStateKeys, keys));
     for (size_t i = 0; i < found.size(); ++i) {
       if (!found[i]) return Damaged(room, "state key", nums[i]);
       rows.push_back(std::move(*found[i]));
@@ -359,7 +360,8 @@ Result<std::vector<MembershipRow>> RoomReader::ScanMemberships(
   return memberships;
 }
 
-Result<std::vector<MembershipRow>> RoomReader::RoomsOf(std::string_view user_id) {
+Result<std::vector<MembershipRow>> RoomReader::RoomsOf(
+    std::string_view user_id) {
   return ScanMemberships(
       {.table = &tables::kMemberships, .prefix = {Text(user_id)}});
 }
@@ -382,11 +384,13 @@ Result<std::vector<MembershipRow>> RoomReader::Members(RoomNid room,
        .limit = limit});
 }
 
-Result<Membership> RoomReader::MembershipAt(const RoomHead& room, StateSnap snap,
+Result<Membership> RoomReader::MembershipAt(const RoomHead& room,
+                                            StateSnap snap,
                                             std::string_view user_id) {
   MC_ASSIGN_OR_RETURN(const EventPtr event,
                       StateEvent(room, snap, kTypeMember, user_id));
-  return event == nullptr ? Membership::kNone : matrixcore::MembershipOf(*event);
+  return event == nullptr ? Membership::kNone
+                          : matrixcore::MembershipOf(*event);
 }
 
 // --- Directory ---
@@ -457,7 +461,8 @@ Result<std::vector<std::string>> RoomReader::AliasesOf(RoomNid room) {
                                       .index = Aliases::kByRoom,
                                       .prefix = {Cell(room)}}));
   std::vector<std::string> aliases;
-  for (const Row& row : rows) aliases.emplace_back(CellText(row[Aliases::kAlias]));
+  for (const Row& row : rows)
+    aliases.emplace_back(CellText(row[Aliases::kAlias]));
   return aliases;
 }
 

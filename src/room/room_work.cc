@@ -221,20 +221,22 @@ Result<const Event*> RoomWork::CurrentEvent(std::string_view type,
   return LoadEvent(room_.current[key]);
 }
 
-Status RoomWork::LoadTransactions(const std::vector<RoomRequest*>& requests) {
+Status RoomWork::LoadTransactions(
+    std::span<const RoomRequest* const> requests) {
   std::vector<Row> keys;
   std::vector<const RoomRequest*> asked;
   for (const RoomRequest* request : requests) {
     if (!request->txn) continue;
     Row key;
-    for (std::string& part : TransactionOf(*request)) key.emplace_back(std::move(part));
+    for (std::string& part : TransactionOf(*request))
+      key.emplace_back(std::move(part));
     keys.push_back(std::move(key));
     asked.push_back(request);
   }
   if (keys.empty()) return OkStatus();
   MC_ASSIGN_OR_RETURN(RoomReader * reader, Reader());
-  MC_ASSIGN_OR_RETURN(const auto rows, reader->snapshot().GetMany(
-                                           tables::kTransactions, keys));
+  MC_ASSIGN_OR_RETURN(const auto rows,
+                      reader->snapshot().GetMany(tables::kTransactions, keys));
   for (size_t i = 0; i < rows.size(); ++i) {
     if (!rows[i]) continue;
     transactions_[TransactionOf(*asked[i])] =
@@ -243,13 +245,30 @@ Status RoomWork::LoadTransactions(const std::vector<RoomRequest*>& requests) {
   return OkStatus();
 }
 
+std::optional<RoomWork::Outcome> RoomWork::FindRepeated(
+    const RoomRequest& request) const {
+  if (!request.txn) return std::nullopt;
+  const auto earlier = transactions_.find(TransactionOf(request));
+  if (earlier == transactions_.end()) return std::nullopt;
+  return Outcome{.existing = earlier->second, .repeated = true};
+}
+
 Result<RoomWork::Outcome> RoomWork::Process(const RoomRequest& request) {
-  if (request.txn) {
-    const auto earlier = transactions_.find(TransactionOf(request));
-    if (earlier != transactions_.end()) {
-      return Outcome{.existing = earlier->second, .repeated = true};
-    }
+  if (std::optional<Outcome> repeated = FindRepeated(request)) {
+    return *std::move(repeated);
   }
+  Result<Outcome> outcome = Add(request);
+  if (outcome.ok() || !request.txn) return outcome;
+  // What was right the first time may be forbidden by now.
+  const RoomRequest* const asked = &request;
+  MC_RETURN_IF_ERROR(LoadTransactions({&asked, 1}));
+  if (std::optional<Outcome> repeated = FindRepeated(request)) {
+    return *std::move(repeated);
+  }
+  return outcome;
+}
+
+Result<RoomWork::Outcome> RoomWork::Add(const RoomRequest& request) {
   Draft draft;
   draft.head = room_.head;
   View view(*this, draft);
@@ -274,9 +293,13 @@ Result<RoomWork::Outcome> RoomWork::Process(const RoomRequest& request) {
                            : events_[outcome.first].stored.event->event_id();
     transactions_[TransactionOf(request)] = result;
     const TransactionKey& txn = *request.txn;
+    batch_.Require(
+        WriteBatch::RowAbsent{&tables::kTransactions,
+                              {Cell(request.user_id), Cell(txn.device_id),
+                               Cell(txn.scope), Cell(txn.txn_id)}});
     batch_.PutRow(tables::kTransactions,
-                  {request.user_id, txn.device_id, txn.scope, txn.txn_id, result,
-                   env_.clock.Now().ms});
+                  {request.user_id, txn.device_id, txn.scope, txn.txn_id,
+                   result, env_.clock.Now().ms});
   }
   if (change->also && outcome.count > 0) {
     change->also(batch_, events_[outcome.first].pos);
@@ -318,8 +341,8 @@ Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
   if (!is_create) {
     std::optional<std::string_view> state_key;
     if (draft.state_key) state_key = *draft.state_key;
-    for (const StateKey& key : AuthStateKeys(draft.type, draft.sender, state_key,
-                                             content.root(), rules)) {
+    for (const StateKey& key : AuthStateKeys(
+             draft.type, draft.sender, state_key, content.root(), rules)) {
       const Event* event = view.Find(key.type, key.state_key);
       if (event == nullptr) continue;
       place.auth_events.push_back(event->event_id());
@@ -332,9 +355,8 @@ Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
     opaque_id = env_.random.AlphaNumeric(kOpaqueIdLength);
     MC_RETURN_IF_ERROR(AddReferenceHashes(view, auth_events, place));
   }
-  MC_ASSIGN_OR_RETURN(EventPtr event,
-                      BuildEvent(draft, place, env_.server_name, env_.key, rules,
-                                 opaque_id));
+  MC_ASSIGN_OR_RETURN(EventPtr event, BuildEvent(draft, place, env_.server_name,
+                                                 env_.key, rules, opaque_id));
   if (is_create && work.head.room_id.empty()) {
     work.head.room_id = event->room_id();
   }
@@ -356,7 +378,8 @@ Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
     MC_RETURN_IF_ERROR(view.failure());
     added.before = before;
     const Membership after = MembershipOf(*event);
-    work.head.joined += (after == Membership::kJoin) - (before == Membership::kJoin);
+    work.head.joined +=
+        (after == Membership::kJoin) - (before == Membership::kJoin);
     work.head.invited +=
         (after == Membership::kInvite) - (before == Membership::kInvite);
   }
@@ -416,8 +439,8 @@ Status RoomWork::Authorise(const Event& event,
                 fmt::format("{} ({})", verdict.detail, RuleName(verdict.rule)));
 }
 
-// Finds the event that a redaction strips, if it is here and the redaction counts
-// (spec: room version 3, "Handling redactions").
+// Finds the event that a redaction strips, if it is here and the redaction
+// counts (spec: room version 3, "Handling redactions").
 Status RoomWork::FindRedactionTarget(const Event& event, Draft& work) {
   const std::string_view target_id = event.redacts();
   if (target_id.empty()) return OkStatus();
@@ -434,9 +457,8 @@ Status RoomWork::FindRedactionTarget(const Event& event, Draft& work) {
       return OkStatus();
     }
   }
-  if (target->redacted_by != 0 ||
-      std::find(redacted_.begin(), redacted_.end(), target->idx) !=
-          redacted_.end()) {
+  if (target->redacted_by != 0 || std::find(redacted_.begin(), redacted_.end(),
+                                            target->idx) != redacted_.end()) {
     return OkStatus();
   }
   for (const Draft::Redaction& earlier : work.redactions) {
@@ -520,7 +542,8 @@ void RoomWork::Apply(Draft&& work, const RoomRequest* request) {
 
 void RoomWork::ApplyState(NewEvent& added) {
   const EventPtr& event = added.stored.event;
-  const StateKey key{std::string(event->type()), std::string(*event->state_key())};
+  const StateKey key{std::string(event->type()),
+                     std::string(*event->state_key())};
   // The look-up cannot fail: AddDraft made it before.
   const StateKeyNum num = FindKey(key.type, key.state_key).value();
   if (num < room_.current.size()) added.stored.replaces = room_.current[num];

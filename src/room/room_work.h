@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,10 +27,10 @@ struct LoadedRoom {
     std::vector<StateDeltaEntry> delta;
   };
 
-  RoomHead head;                       // With everything in the open batch.
-  RoomHead committed;                  // What the store has.
-  std::vector<EventIdx> current;       // The current state, by key number.
-  std::vector<Link> lineage;           // Oldest first; ends at head.state.
+  RoomHead head;                  // With everything in the open batch.
+  RoomHead committed;             // What the store has.
+  std::vector<EventIdx> current;  // The current state, by key number.
+  std::vector<Link> lineage;      // Oldest first; ends at head.state.
   // Numbers given in the open batch.
   std::map<StateKey, StateKeyNum> new_keys;
   // Events that a view handed out as pointers, by number.
@@ -68,8 +69,10 @@ class RoomWork : private RoomAddition {
   RoomWork(const Env& env, LoadedRoom& room);
   ~RoomWork() override;
 
-  // Reads the answers of earlier transactions, for all requests at once.
-  Status LoadTransactions(const std::vector<RoomRequest*>& requests);
+  // Reads the answers of earlier transactions, for all requests at once.  Most
+  // transactions are new, so a first attempt does without: the batch requires
+  // that they are.
+  Status LoadTransactions(std::span<const RoomRequest* const> requests);
 
   // What became of a request: events of the batch by their place in it, or an
   // event that was there before.
@@ -106,6 +109,10 @@ class RoomWork : private RoomAddition {
   class View;
   struct Draft;
 
+  // The outcome of a transaction that is known to be a repeat.
+  std::optional<Outcome> FindRepeated(const RoomRequest& request) const;
+  Result<Outcome> Add(const RoomRequest& request);
+
   // RoomAddition
   const RoomHead& room() const override { return room_.head; }
   BatchCell room_cell() const override { return RoomCell(); }
@@ -126,15 +133,16 @@ class RoomWork : private RoomAddition {
   Result<std::optional<StoredEvent>> FindEventIn(
       std::string_view event_id, std::span<const NewEvent> also);
   Result<const Event*> LoadEvent(EventIdx idx);
-  Result<StateKeyNum> FindKey(std::string_view type, std::string_view state_key);
+  Result<StateKeyNum> FindKey(std::string_view type,
+                              std::string_view state_key);
   Result<const Event*> CurrentEvent(std::string_view type,
                                     std::string_view state_key);
   Status AddDraft(const EventDraft& draft, View& view, Draft& work);
   Status AddReferenceHashes(const View& view,
                             const std::vector<AuthEvent>& auth_events,
                             EventPlace& place);
-  Status Authorise(const Event& event, const std::vector<AuthEvent>& auth_events,
-                   const View& view);
+  Status Authorise(const Event& event,
+                   const std::vector<AuthEvent>& auth_events, const View& view);
   Status FindRedactionTarget(const Event& event, Draft& work);
   Status UpdatePreview(const View& view, Draft& work);
   void SetListed(bool listed);

@@ -79,20 +79,20 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
   Rep(const Options& o, const Deps& d)
       : options(o),
         deps(d),
-        batch_size(d.metrics.GetHistogram(
-            "matrixcore_room_batch_requests",
-            "Requests that one commit to a room carried",
-            {1, 2, 4, 8, 16, 32, 64, 128})),
+        batch_size(
+            d.metrics.GetHistogram("matrixcore_room_batch_requests",
+                                   "Requests that one commit to a room carried",
+                                   {1, 2, 4, 8, 16, 32, 64, 128})),
         events_total(d.metrics.GetCounter("matrixcore_room_events_total",
                                           "Events added to rooms")),
         conflicts(d.metrics.GetCounter(
             "matrixcore_room_conflicts_total",
-            "Commits to a room that lost a race and were tried again")) {}
+            "Commits to a room that lost a race or held a repeated "
+            "transaction, and were tried again")) {}
 
   RoomWork::Env Env() {
-    return {deps.store,       deps.caches,         deps.joined,
-            deps.clock,       deps.random,         deps.signing_key,
-            options.server_name, deps.observer};
+    return {deps.store,  deps.caches,      deps.joined,         deps.clock,
+            deps.random, deps.signing_key, options.server_name, deps.observer};
   }
 
   ActorPtr FindActor(const std::string& room_id) MC_REQUIRES(mutex);
@@ -160,7 +160,8 @@ void RoomWriter::Rep::Send(RoomRequest request) {
   if (start) Drain(actor);
 }
 
-RoomWriter::Rep::ActorPtr RoomWriter::Rep::FindActor(const std::string& room_id) {
+RoomWriter::Rep::ActorPtr RoomWriter::Rep::FindActor(
+    const std::string& room_id) {
   ActorPtr& actor = actors[room_id];
   if (actor == nullptr) {
     actor = std::make_shared<Actor>();
@@ -188,7 +189,8 @@ void RoomWriter::Rep::TrimActors(const Actor* keep) {
   const auto middle =
       idle_rooms.begin() + static_cast<ptrdiff_t>((idle_rooms.size() + 1) / 2);
   std::nth_element(idle_rooms.begin(), middle, idle_rooms.end());
-  for (auto it = idle_rooms.begin(); it != middle; ++it) actors.erase(it->second);
+  for (auto it = idle_rooms.begin(); it != middle; ++it)
+    actors.erase(it->second);
 }
 
 void RoomWriter::Rep::End() {
@@ -201,10 +203,9 @@ void RoomWriter::Rep::End() {
 // Takes the lease and the room into memory.
 Status RoomWriter::Rep::Prepare(Actor& actor) {
   if (actor.lease == nullptr) {
-    MC_ASSIGN_OR_RETURN(
-        actor.lease,
-        deps.coordinator.Acquire("room:" + actor.room_id,
-                                 deps.clock.Monotonic() + kLeaseWait));
+    MC_ASSIGN_OR_RETURN(actor.lease, deps.coordinator.Acquire(
+                                         "room:" + actor.room_id,
+                                         deps.clock.Monotonic() + kLeaseWait));
   }
   if (actor.room != nullptr) {
     if (actor.room->hot.size() > kMaxHotEvents) actor.room->hot.clear();
@@ -252,9 +253,12 @@ void RoomWriter::Rep::Drain(const ActorPtr& actor) {
 void RoomWriter::Rep::Work(const ActorPtr& actor,
                            std::vector<RoomRequest> requests) {
   RoomWork work(Env(), *actor->room);
-  std::vector<RoomRequest*> all;
-  for (RoomRequest& request : requests) all.push_back(&request);
-  const Status loaded = work.LoadTransactions(all);
+  Status loaded;
+  if (actor->attempts > 0) {
+    std::vector<const RoomRequest*> all;
+    for (const RoomRequest& request : requests) all.push_back(&request);
+    loaded = work.LoadTransactions(all);
+  }
 
   auto flight = std::make_shared<InFlight>();
   flight->actor = actor;
@@ -283,11 +287,10 @@ void RoomWriter::Rep::Work(const ActorPtr& actor,
   flight->redacted = work.redacted();
   batch_size.Observe(static_cast<double>(flight->requests.size()));
   deps.activity.Pending(actor->room->head.nid);
-  deps.store.CommitAsync(
-      work.Finish(),
-      [self = shared_from_this(), flight](Result<CommitInfo> result) {
-        self->OnCommitted(flight, std::move(result));
-      });
+  deps.store.CommitAsync(work.Finish(), [self = shared_from_this(),
+                                         flight](Result<CommitInfo> result) {
+    self->OnCommitted(flight, std::move(result));
+  });
 }
 
 void RoomWriter::Rep::OnCommitted(const std::shared_ptr<InFlight>& flight,
@@ -324,9 +327,8 @@ void RoomWriter::Rep::OnCommitted(const std::shared_ptr<InFlight>& flight,
 void RoomWriter::Rep::FailFlight(InFlight& flight, const Status& status) {
   const ActorPtr actor = flight.actor;
   actor->room.reset();
-  deps.log.Error(
-      "room", "a commit failed",
-      {{"room_id", actor->room_id}, {"error", status.ToString()}});
+  deps.log.Error("room", "a commit failed",
+                 {{"room_id", actor->room_id}, {"error", status.ToString()}});
   for (RoomRequest& request : flight.requests) {
     request.done(Status(StatusCode::kUnavailable, status.ToString()));
     End();
@@ -334,7 +336,8 @@ void RoomWriter::Rep::FailFlight(InFlight& flight, const Status& status) {
   Continue(actor);
 }
 
-// Another process wrote the room: look again and try again.
+// Another process wrote the room, or a transaction was a repeat: look again and
+// try again.
 void RoomWriter::Rep::OnConflict(const std::shared_ptr<InFlight>& flight) {
   conflicts.Add();
   {
@@ -389,7 +392,8 @@ void RoomWriter::Rep::Publish(InFlight& flight, const RoomHead& head,
 
 void RoomWriter::Rep::AnswerAll(InFlight& flight, const CommitInfo& info) {
   for (size_t i = 0; i < flight.requests.size(); ++i) {
-    flight.requests[i].done(MakeAnswer(flight.events, flight.outcomes[i], info));
+    flight.requests[i].done(
+        MakeAnswer(flight.events, flight.outcomes[i], info));
     End();
   }
 }
@@ -430,14 +434,16 @@ void RoomWriter::Rep::FailAll(const ActorPtr& actor, const Status& status) {
 void RoomWriter::Rep::MaybePrune() {
   const int64_t now = deps.clock.Now().ms;
   int64_t due = next_prune_ms.load(std::memory_order_relaxed);
-  if (now < due || !next_prune_ms.compare_exchange_strong(
-                       due, now + kPruneIntervalMs)) {
+  if (now < due ||
+      !next_prune_ms.compare_exchange_strong(due, now + kPruneIntervalMs)) {
     return;
   }
   const int64_t life =
-      std::chrono::duration_cast<milliseconds>(options.transaction_life).count();
-  deps.executor.Post(
-      [self = shared_from_this(), before = now - life] { self->Prune(before); });
+      std::chrono::duration_cast<milliseconds>(options.transaction_life)
+          .count();
+  deps.executor.Post([self = shared_from_this(), before = now - life] {
+    self->Prune(before);
+  });
 }
 
 // Deletes some and comes back while there are more.
@@ -445,11 +451,11 @@ void RoomWriter::Rep::Prune(int64_t before_ms) {
   using tables::Transactions;
   Result<std::unique_ptr<Snapshot>> snapshot = deps.store.NewSnapshot();
   if (!snapshot.ok()) return;  // The next hour will try again.
-  Result<std::vector<Row>> old = (*snapshot)->Scan(
-      {.table = &tables::kTransactions,
-       .index = Transactions::kByTs,
-       .to = ScanSpec::Bound{Cell(before_ms), false},
-       .limit = kPruneRows});
+  Result<std::vector<Row>> old =
+      (*snapshot)->Scan({.table = &tables::kTransactions,
+                         .index = Transactions::kByTs,
+                         .to = ScanSpec::Bound{Cell(before_ms), false},
+                         .limit = kPruneRows});
   if (!old.ok() || old->empty()) return;
   WriteBatch batch;
   for (const Row& row : *old) {
@@ -470,8 +476,8 @@ void RoomWriter::Rep::Prune(int64_t before_ms) {
 
 // --- Making rooms ---
 
-// Two create events that were equal to the millisecond would be one event, and from
-// version 12 on one room.
+// Two create events that were equal to the millisecond would be one event, and
+// from version 12 on one room.
 void RoomWriter::Rep::GiveOwnTime(CreateRoomRequest& request) {
   if (request.drafts.empty() || request.drafts[0].origin_server_ts) return;
   int64_t last = last_create_ms.load();
@@ -485,8 +491,10 @@ void RoomWriter::Rep::GiveOwnTime(CreateRoomRequest& request) {
 void RoomWriter::Rep::Create(CreateRoomRequest request) {
   {
     MutexLock lock(mutex);
-    if (!closing) ++active;
-    else return request.done(ShuttingDown(), {});
+    if (!closing)
+      ++active;
+    else
+      return request.done(ShuttingDown(), {});
   }
   GiveOwnTime(request);
   auto room = std::make_shared<LoadedRoom>();
@@ -568,10 +576,10 @@ void RoomWriter::EnsureLoaded(const std::string& room_id,
   RoomRequest request;
   request.room_id = room_id;
   request.prepare = [](const RoomView&) { return RoomChange(); };
-  request.done = [done = std::move(done)](
-                     Result<RoomRequest::Answer> result) mutable {
-    done(std::move(result).status());
-  };
+  request.done =
+      [done = std::move(done)](Result<RoomRequest::Answer> result) mutable {
+        done(std::move(result).status());
+      };
   rep_->Send(std::move(request));
 }
 

@@ -48,8 +48,8 @@ TEST_P(EveryVersionTest, CreatesARoomAndTakesMessages) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, EveryVersionTest,
-                         ::testing::Values("1", "2", "3", "4", "5", "6", "7", "8",
-                                           "9", "10", "11", "12"),
+                         ::testing::Values("1", "2", "3", "4", "5", "6", "7",
+                                           "8", "9", "10", "11", "12"),
                          [](const auto& test) { return "v" + test.param; });
 
 TEST_F(RoomWriterTest, UnknownRoomIsNotFound) {
@@ -74,15 +74,16 @@ TEST_F(RoomWriterTest, ARequestIsAllOrNothing) {
   request.user_id = "@alice:x";
   request.prepare = [](const RoomView&) -> Result<RoomChange> {
     RoomChange change;
-    change.drafts = {
-        MakeDraft(kTypeTopic, "@alice:x", "", R"({"topic":"t"})"),
-        MakeDraft(kTypeMember, "@alice:x", "@bob:x", R"({"membership":"what"})")};
+    change.drafts = {MakeDraft(kTypeTopic, "@alice:x", "", R"({"topic":"t"})"),
+                     MakeDraft(kTypeMember, "@alice:x", "@bob:x",
+                               R"({"membership":"what"})")};
     return change;
   };
   EXPECT_FALSE(server_->writer.SendAndWait(std::move(request)).ok());
   OpenReader reader(*server_);
   const RoomHead head = reader.Head(room);
-  EXPECT_EQ(reader->StateEvent(head, head.state, kTypeTopic, "").value(), nullptr);
+  EXPECT_EQ(reader->StateEvent(head, head.state, kTypeTopic, "").value(),
+            nullptr);
   EXPECT_EQ(head.last_idx, 4u);
 }
 
@@ -112,6 +113,69 @@ TEST_F(RoomWriterTest, TransactionsSurviveARestart) {
   EXPECT_EQ(server_->Send(room, draft, txn)->event_ids, first->event_ids);
 }
 
+// A client that lost the answer asks again, whatever has become of it since.
+TEST_F(RoomWriterTest, ARepeatIsAnsweredThoughItWouldBeForbiddenByNow) {
+  const std::string room = server_->MakeRoom("11");
+  ASSERT_TRUE(server_->SetMember(room, "@bob:x", "@bob:x", "join").ok());
+  const TransactionKey txn{"DEVICE", "send/m.room.message", "t1"};
+  const EventDraft draft =
+      MakeDraft(kTypeMessage, "@bob:x", std::nullopt, R"({"body":"once"})");
+  const auto first = server_->Send(room, draft, txn);
+  ASSERT_TRUE(first.ok());
+  ASSERT_TRUE(server_
+                  ->Send(room, MakeDraft(kTypeMember, "@alice:x", "@bob:x",
+                                         R"({"membership":"ban"})"))
+                  .ok());
+  const auto again = server_->Send(room, draft, txn);
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  EXPECT_TRUE(again->repeated);
+  EXPECT_EQ(again->event_ids, first->event_ids);
+  const TransactionKey other{"DEVICE", "send/m.room.message", "t2"};
+  EXPECT_EQ(server_->Send(room, draft, other).status().errcode(),
+            "M_FORBIDDEN");
+}
+
+TEST_F(RoomWriterTest, ARepeatAmongNewOnesStopsNoneOfThem) {
+  const std::string room = server_->MakeRoom("11");
+  const auto request = [&room](const std::string& txn_id) {
+    RoomRequest made;
+    made.room_id = room;
+    made.user_id = "@alice:x";
+    made.txn = TransactionKey{"DEVICE", "send/m.room.message", txn_id};
+    made.prepare = [](const RoomView&) -> Result<RoomChange> {
+      RoomChange change;
+      change.drafts = {MakeDraft(kTypeMessage, "@alice:x", std::nullopt,
+                                 R"({"body":"hi"})")};
+      return change;
+    };
+    return made;
+  };
+  std::string first;
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::future<Result<RoomRequest::Answer>>> answers;
+    for (const std::string& txn :
+         {std::string("same"), "new" + std::to_string(round)}) {
+      auto answer =
+          std::make_shared<std::promise<Result<RoomRequest::Answer>>>();
+      answers.push_back(answer->get_future());
+      RoomRequest asked = request(txn);
+      asked.done = [answer](Result<RoomRequest::Answer> result) {
+        answer->set_value(std::move(result));
+      };
+      server_->writer.Send(std::move(asked));
+    }
+    const auto same = answers[0].get();
+    const auto fresh = answers[1].get();
+    ASSERT_TRUE(same.ok() && fresh.ok());
+    EXPECT_EQ(same->repeated, round > 0);
+    EXPECT_FALSE(fresh->repeated);
+    if (round == 0) first = same->event_ids[0];
+    EXPECT_EQ(same->event_ids[0], first);
+  }
+  OpenReader reader(*server_);
+  EXPECT_EQ(reader.Head(room).last_idx, 4u + 1 + 3);
+}
+
 TEST_F(RoomWriterTest, OldTransactionsAreForgotten) {
   const std::string room = server_->MakeRoom("11");
   const EventDraft draft =
@@ -121,8 +185,8 @@ TEST_F(RoomWriterTest, OldTransactionsAreForgotten) {
   ASSERT_TRUE(server_->Send(room, draft, TransactionKey{"D", "s", "new"}).ok());
   server_->writer.Drain();
   server_->executor->Shutdown();
-  const auto rows = store_->NewSnapshot().value()->Scan(
-      {.table = &tables::kTransactions});
+  const auto rows =
+      store_->NewSnapshot().value()->Scan({.table = &tables::kTransactions});
   ASSERT_EQ(rows->size(), 1u);
   EXPECT_EQ(CellText((*rows)[0][tables::Transactions::kTxnId]), "new");
 }
@@ -155,18 +219,22 @@ TEST_F(RoomWriterTest, ManySendersOneRoomEachAnsweredOnce) {
   EXPECT_EQ(reader->Timeline(reader.Head(room), {}).value().size(), 304u);
 }
 
-// Two processes on one store: the precondition catches the stale one, which looks
-// again and appends after the other's events.
+// Two processes on one store: the precondition catches the stale one, which
+// looks again and appends after the other's events.
 TEST_F(RoomWriterTest, TwoWritersOfOneStoreNeverForkTheRoom) {
   const std::string room = server_->MakeRoom("11");
   RoomServer other(*store_);
   for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(server_->Say(room, "@alice:x", "a").ok());
     ASSERT_TRUE(other.Say(room, "@alice:x", "b").ok());
-    ASSERT_TRUE(other.Send(room, MakeDraft("m.x", "@alice:x",
-                                           fmt::format("k{}", i), "{}")).ok());
-    ASSERT_TRUE(server_->Send(room, MakeDraft("m.y", "@alice:x",
-                                              fmt::format("k{}", i), "{}")).ok());
+    ASSERT_TRUE(other
+                    .Send(room, MakeDraft("m.x", "@alice:x",
+                                          fmt::format("k{}", i), "{}"))
+                    .ok());
+    ASSERT_TRUE(server_
+                    ->Send(room, MakeDraft("m.y", "@alice:x",
+                                           fmt::format("k{}", i), "{}"))
+                    .ok());
   }
   OpenReader reader(*server_);
   const auto events = reader->Timeline(reader.Head(room), {}).value();
@@ -215,8 +283,8 @@ TEST_F(RoomWriterTest, TheNewestEventsReadAsFromTheStore) {
     if (random->Below(6) == 0 && !said.empty()) {
       EventDraft draft =
           MakeDraft(kTypeRedaction, "@alice:x", std::nullopt, "{}");
-      draft.redacts = said[said.size() - 1 - random->Below(
-                               std::min<uint64_t>(said.size(), 4))];
+      draft.redacts = said[said.size() - 1 -
+                           random->Below(std::min<uint64_t>(said.size(), 4))];
       ASSERT_TRUE(writer.Send(room, draft).ok());
     } else {
       const auto sent = writer.Say(room, "@alice:x", fmt::format("{}", i));
@@ -282,8 +350,8 @@ TEST_F(RoomWriterTest, AfterDrainRequestsAreRefused) {
             StatusCode::kUnavailable);
 }
 
-// The state before and after each event, from deltas, is what replaying the room
-// says; with restarts in between.
+// The state before and after each event, from deltas, is what replaying the
+// room says; with restarts in between.
 TEST_F(RoomWriterTest, EveryStateCanBeReadBack) {
   const std::string room = server_->MakeRoom("11");
   const std::unique_ptr<Random> random = NewSeededRandom(3);
@@ -305,8 +373,8 @@ TEST_F(RoomWriterTest, EveryStateCanBeReadBack) {
       std::map<std::pair<std::string, std::string>, std::string> map;
       const auto events = reader->StateEvents(head, snap).value();
       for (const StoredEvent& s : events) {
-        map[{std::string(s.event->type()), std::string(*s.event->state_key())}] =
-            s.event->event_id();
+        map[{std::string(s.event->type()),
+             std::string(*s.event->state_key())}] = s.event->event_id();
       }
       return map;
     };
@@ -322,10 +390,10 @@ TEST_F(RoomWriterTest, EveryStateCanBeReadBack) {
   for (StateSnap snap = 1; snap <= head.last_snap; ++snap) {
     int rows = 0;
     for (StateSnap at = snap; at != 0; ++rows) {
-      const auto row = reader.snapshot
-                           ->Get(tables::kStateSnaps,
-                                 {Cell(head.nid), Cell(int64_t{at})})
-                           .value();
+      const auto row =
+          reader.snapshot
+              ->Get(tables::kStateSnaps, {Cell(head.nid), Cell(int64_t{at})})
+              .value();
       at = static_cast<StateSnap>(CellInt((*row)[tables::StateSnaps::kBase]));
     }
     EXPECT_LE(rows, 8);
@@ -358,12 +426,11 @@ class CountingObserver : public CommitObserver {
 TEST_F(RoomWriterTest, AnObserversRowsComeWithTheEventsOrNeither) {
   RoomServer server(*store_);
   CountingObserver observer;
-  RoomWriter writer(
-      {.server_name = "x"},
-      {*store_, server.coordinator, *server.executor, server.clock,
-       *server.random, server.key, server.caches, server.activity,
-       server.joined, server.listener, *server.log, *server.metrics,
-       &observer});
+  RoomWriter writer({.server_name = "x"},
+                    {*store_, server.coordinator, *server.executor,
+                     server.clock, *server.random, server.key, server.caches,
+                     server.activity, server.joined, server.listener,
+                     *server.log, *server.metrics, &observer});
   const std::string room = server.MakeRoom("11");
   const auto say = [&] {
     RoomRequest request;

@@ -31,7 +31,9 @@ std::string JoinIds(const std::vector<std::string>& ids) {
   return text;
 }
 
-uint32_t Narrow(const Cell& cell) { return static_cast<uint32_t>(CellInt(cell)); }
+uint32_t Narrow(const Cell& cell) {
+  return static_cast<uint32_t>(CellInt(cell));
+}
 
 std::string TakeText(Cell& cell) {
   std::string* text = std::get_if<std::string>(&cell);
@@ -51,8 +53,8 @@ Result<RoomHead> HeadFromRow(const Row& row) {
   head.rules = FindRoomVersion(CellText(row[Rooms::kVersion]));
   if (head.rules == nullptr) {
     return Status(StatusCode::kDataLoss,
-                  fmt::format("room {} has the unknown version {}", head.room_id,
-                              CellText(row[Rooms::kVersion])));
+                  fmt::format("room {} has the unknown version {}",
+                              head.room_id, CellText(row[Rooms::kVersion])));
   }
   head.creator = CellText(row[Rooms::kCreator]);
   head.generation = CellInt(row[Rooms::kGeneration]);
@@ -71,9 +73,9 @@ Result<RoomHead> HeadFromRow(const Row& row) {
 
 Result<StoredEvent> EventFromRow(Row row, const RoomVersionRules& rules) {
   StoredEvent stored;
-  MC_ASSIGN_OR_RETURN(stored.event,
-                      Event::FromStored(TakeText(row[Events::kJson]),
-                                        TakeText(row[Events::kEventId]), rules));
+  MC_ASSIGN_OR_RETURN(
+      stored.event, Event::FromStored(TakeText(row[Events::kJson]),
+                                      TakeText(row[Events::kEventId]), rules));
   stored.idx = Narrow(row[Events::kIdx]);
   stored.pos = CellInt(row[Events::kPos]);
   stored.before = Narrow(row[Events::kBefore]);

@@ -14,7 +14,8 @@ Result<RoomHead> HeadFromRow(const Row& row);
 Result<StoredEvent> EventFromRow(Row row, const RoomVersionRules& rules);
 MembershipRow MembershipFromRow(const Row& row);
 
-// The whole row of a room; `room` is its number, or the position that becomes it.
+// The whole row of a room; `room` is its number, or the position that becomes
+// it.
 BatchRow RowFromHead(const RoomHead& head, const BatchCell& room,
                      const BatchCell& last_pos);
 // The whole row of an event.

@@ -176,9 +176,9 @@ const TableSpec kThreadUsers{
 };
 
 std::vector<TableSpec> RoomTables() {
-  return {kRooms,      kRoomPreviews, kRoomCounters, kEvents,      kStateKeys,
-          kStateSnaps, kMemberships,   kAliases,      kTransactions,
-          kRelations,  kRelationTargets, kThreadUsers};
+  return {kRooms,        kRoomPreviews, kRoomCounters,    kEvents,
+          kStateKeys,    kStateSnaps,   kMemberships,     kAliases,
+          kTransactions, kRelations,    kRelationTargets, kThreadUsers};
 }
 
 }  // namespace matrixcore::tables

@@ -1,9 +1,8 @@
 // A room floor over the memory store, for the floor's tests.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include <atomic>
 #include <memory>
@@ -48,7 +47,9 @@ class OpenCoordinator : public Coordinator {
 
 class RecordingListener : public RoomListener {
  public:
-  void OnCommit(const RoomCommit& commit) override { commits.push_back(commit); }
+  void OnCommit(const RoomCommit& commit) override {
+    commits.push_back(commit);
+  }
   std::vector<RoomCommit> commits;
 };
 
@@ -96,10 +97,11 @@ class RoomServer {
                               request.rules->creator_is_sender
                                   ? ""
                                   : R"(,"creator":"@alice:x")")),
-        MakeDraft(kTypeMember, "@alice:x", "@alice:x", R"({"membership":"join"})"),
-        MakeDraft(kTypePowerLevels, "@alice:x", "",
-                  above_all ? R"({"users":{}})"
-                            : R"({"users":{"@alice:x":100}})"),
+        MakeDraft(kTypeMember, "@alice:x", "@alice:x",
+                  R"({"membership":"join"})"),
+        MakeDraft(
+            kTypePowerLevels, "@alice:x", "",
+            above_all ? R"({"users":{}})" : R"({"users":{"@alice:x":100}})"),
         MakeDraft(kTypeJoinRules, "@alice:x", "", R"({"join_rule":"public"})")};
     auto made = writer.CreateAndWait(std::move(request));
     EXPECT_TRUE(made.ok()) << made.status().ToString();
@@ -123,9 +125,9 @@ class RoomServer {
                                         std::string_view sender,
                                         std::string_view user,
                                         std::string_view membership) {
-    return Send(room, MakeDraft(kTypeMember, sender, std::string(user),
-                                fmt::format(R"({{"membership":"{}"}})",
-                                            membership)));
+    return Send(room,
+                MakeDraft(kTypeMember, sender, std::string(user),
+                          fmt::format(R"({{"membership":"{}"}})", membership)));
   }
   Result<RoomRequest::Answer> Say(const std::string& room,
                                   std::string_view sender,

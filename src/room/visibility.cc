@@ -1,5 +1,5 @@
-// RoomReader::Visible: which events of a room a user may see (spec: client-server
-// API, "History visibility").
+// RoomReader::Visible: which events of a room a user may see (spec:
+// client-server API, "History visibility").
 #include <algorithm>
 
 #include "matrixcore/event/types.h"
@@ -19,7 +19,8 @@ struct View {
 bool Allows(const View& view, bool joined_later) {
   if (view.visibility == HistoryVisibility::kWorldReadable) return true;
   if (view.membership == Membership::kJoin) return true;
-  if (view.visibility == HistoryVisibility::kShared && joined_later) return true;
+  if (view.visibility == HistoryVisibility::kShared && joined_later)
+    return true;
   return view.visibility == HistoryVisibility::kInvited &&
          view.membership == Membership::kInvite;
 }
@@ -27,7 +28,8 @@ bool Allows(const View& view, bool joined_later) {
 // Reads views of states, each distinct pair of events once.
 class Views {
  public:
-  Views(RoomReader& reader, const RoomHead& room) : reader_(reader), room_(room) {}
+  Views(RoomReader& reader, const RoomHead& room)
+      : reader_(reader), room_(room) {}
 
   Status Init(std::string_view user_id) {
     MC_ASSIGN_OR_RETURN(visibility_key_,

@@ -9,12 +9,13 @@ namespace {
 class VisibilityTest : public ::testing::Test {
  protected:
   void SetVisibility(std::string_view visibility) {
-    ASSERT_TRUE(server_
-                    .Send(room_, MakeDraft(kTypeHistoryVisibility, "@alice:x", "",
-                                           fmt::format(
-                                               R"({{"history_visibility":"{}"}})",
-                                               visibility)))
-                    .ok());
+    ASSERT_TRUE(
+        server_
+            .Send(room_,
+                  MakeDraft(kTypeHistoryVisibility, "@alice:x", "",
+                            fmt::format(R"({{"history_visibility":"{}"}})",
+                                        visibility)))
+            .ok());
   }
   void Member(std::string_view sender, std::string_view membership) {
     ASSERT_TRUE(server_.SetMember(room_, sender, "@bob:x", membership).ok());
