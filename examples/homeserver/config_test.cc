@@ -71,6 +71,7 @@ TEST(Config, HasTheDefaultsOfTheLibrary) {
   EXPECT_EQ(config.homeserver.max_json_body_bytes, options.max_json_body_bytes);
   EXPECT_EQ(config.homeserver.event_cache_bytes, options.event_cache_bytes);
   EXPECT_EQ(config.homeserver.state_cache_bytes, options.state_cache_bytes);
+  EXPECT_EQ(config.homeserver.recall_cache_bytes, options.recall_cache_bytes);
   EXPECT_EQ(config.homeserver.max_sync_timeout, options.max_sync_timeout);
   EXPECT_EQ(config.homeserver.access_token_lifetime_ms,
             options.access_token_lifetime_ms);

@@ -21,6 +21,7 @@
 #include "matrixcore/service/delayed_events.h"
 #include "matrixcore/service/devices.h"
 #include "matrixcore/service/directory.h"
+#include "matrixcore/service/e2ee_tables.h"
 #include "matrixcore/service/ephemeral.h"
 #include "matrixcore/service/ephemeral_tables.h"
 #include "matrixcore/service/filters.h"
@@ -49,6 +50,7 @@
 #include "matrixcore/service/unread.h"
 #include "matrixcore/service/unread_tables.h"
 #include "matrixcore/service/user_directory.h"
+#include "matrixcore/store/recall_store.h"
 
 namespace matrixcore {
 namespace {
@@ -163,6 +165,26 @@ const Schema& MatrixSchema() {
   return schema;
 }
 
+// What syncs ask for at every turn, and what seldom changes.
+std::vector<RecallStore::Watch> WatchedTables() {
+  using namespace tables;
+  return {
+      {&kAccountData, AccountData::kPos},
+      {&kMemberships, Memberships::kPos},
+      {&kToDevice, ToDevice::kPos},
+      {&kReceipts, Receipts::kPos},
+      {&kPresence, PresenceTable::kPos},
+      {&kDeviceListChanges, DeviceListChanges::kPos},
+      {&kOwnSignatureChanges, OwnSignatureChanges::kPos},
+      {&kPersonalNotices, PersonalNotices::kPos},
+      {&kThreadSubscriptions, ThreadSubscriptions::kPos},
+      {&kOneTimeKeyCounts},
+      {&kKeyCountChanges, KeyCountChanges::kPos},
+      {&kFallbackKeys},
+      {&kNoticeModes},
+  };
+}
+
 // Who hears of commits to rooms.
 class CommitListeners : public RoomListener {
  public:
@@ -184,6 +206,7 @@ struct Homeserver::Rep {
 
   const HomeserverOptions options;
   const HomeserverDeps deps;
+  RecallStore store;
 
   // Rooms.
   RoomCaches room_caches;
@@ -235,11 +258,12 @@ struct Homeserver::Rep {
 Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
     : options(std::move(o)),
       deps(d),
+      store(d.store, WatchedTables(), options.recall_cache_bytes),
       room_caches({.event_bytes = options.event_cache_bytes,
                    .state_bytes = options.state_cache_bytes}),
-      room_activity(d.store.LastPosition()),
-      notifier(d.store, joined_users, d.rooms, d.timers, d.clock, d.metrics),
-      search_follower({.store = d.store,
+      room_activity(store.LastPosition()),
+      notifier(store, joined_users, d.rooms, d.timers, d.clock, d.metrics),
+      search_follower({.store = store,
                        .caches = room_caches,
                        .index = d.search,
                        .background = d.background,
@@ -248,13 +272,13 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                        .log = d.log,
                        .metrics = d.metrics}),
       listeners(notifier, search_follower),
-      push_profiles(d.store),
+      push_profiles(store),
       unread({.profiles = push_profiles,
               .joined = joined_users,
               .clock = d.clock,
               .server_name = options.server_name}),
       room_writer({.server_name = options.server_name},
-                  {.store = d.store,
+                  {.store = store,
                    .coordinator = d.coordinator,
                    .executor = d.rooms,
                    .clock = d.clock,
@@ -272,7 +296,7 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                 .access_token_lifetime_ms = options.access_token_lifetime_ms,
                 .admin_users = options.admin_users,
                 .max_devices = options.user_limits.devices},
-               {.store = d.store,
+               {.store = store,
                 .clock = d.clock,
                 .random = d.random,
                 .background = d.background,
@@ -286,59 +310,58 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
            .require_token = options.registration.require_token,
            .shared_secret = options.registration.shared_secret,
            .min_password_length = options.registration.min_password_length},
-          {.store = d.store,
+          {.store = store,
            .accounts = accounts,
            .uia = uia,
            .clock = d.clock,
            .random = d.random}),
-      devices(d.store, accounts),
-      profiles({.store = d.store,
+      devices(store, accounts),
+      profiles({.store = store,
                 .caches = room_caches,
                 .writer = room_writer,
                 .background = d.background,
                 .log = d.log}),
-      account_data(d.store, notifier, &push_profiles),
-      filters(d.store),
-      push_rules(d.store, notifier, &push_profiles),
-      keys({.store = d.store,
+      account_data(store, notifier, &push_profiles),
+      filters(store),
+      push_rules(store, notifier, &push_profiles),
+      keys({.store = store,
             .clock = d.clock,
             .notifier = notifier,
             .server_name = options.server_name},
            accounts),
       to_device({.max_queue_bytes = options.user_limits.to_device_queue_bytes},
-                {.store = d.store,
+                {.store = store,
                  .clock = d.clock,
                  .notifier = notifier,
                  .server_name = options.server_name},
                 accounts),
-      cross_signing({.store = d.store,
+      cross_signing({.store = store,
                      .notifier = notifier,
                      .server_name = options.server_name},
                     accounts),
-      key_backup({.max_keys = options.user_limits.backup_keys}, d.store,
+      key_backup({.max_keys = options.user_limits.backup_keys}, store,
                  accounts),
-      dehydrated_devices(d.store, accounts),
+      dehydrated_devices(store, accounts),
       rooms({.server_name = options.server_name,
              .default_room_version = options.default_room_version},
-            {.store = d.store,
+            {.store = store,
              .caches = room_caches,
              .writer = room_writer,
              .random = d.random}),
-      messages(
-          {.store = d.store, .caches = room_caches, .writer = room_writer}),
-      history({.store = d.store, .caches = room_caches, .clock = d.clock}),
-      relations({.store = d.store, .caches = room_caches, .clock = d.clock}),
-      search({.store = d.store,
+      messages({.store = store, .caches = room_caches, .writer = room_writer}),
+      history({.store = store, .caches = room_caches, .clock = d.clock}),
+      relations({.store = store, .caches = room_caches, .clock = d.clock}),
+      search({.store = store,
               .caches = room_caches,
               .clock = d.clock,
               .index = d.search,
               .follower = search_follower}),
       directory({.server_name = options.server_name},
-                {.store = d.store, .caches = room_caches}),
-      user_directory({.store = d.store, .caches = room_caches}),
-      reports({.store = d.store, .caches = room_caches, .clock = d.clock}),
-      openid({.store = d.store, .clock = d.clock, .random = d.random}),
-      ephemeral({.store = d.store,
+                {.store = store, .caches = room_caches}),
+      user_directory({.store = store, .caches = room_caches}),
+      reports({.store = store, .caches = room_caches, .clock = d.clock}),
+      openid({.store = store, .clock = d.clock, .random = d.random}),
+      ephemeral({.store = store,
                  .clock = d.clock,
                  .timers = d.timers,
                  .caches = room_caches,
@@ -346,7 +369,7 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                  .joined = joined_users,
                  .writer = room_writer,
                  .notifier = notifier}),
-      presence({.enabled = options.presence}, {.store = d.store,
+      presence({.enabled = options.presence}, {.store = store,
                                                .clock = d.clock,
                                                .timers = d.timers,
                                                .executor = d.background,
@@ -354,13 +377,13 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                                                .notifier = notifier,
                                                .log = d.log}),
       legacy_sync({.max_timeout = options.max_sync_timeout},
-                  {.store = d.store,
+                  {.store = store,
                    .caches = room_caches,
                    .clock = d.clock,
                    .notifier = notifier,
                    .presence = presence}),
       sync({.max_timeout = options.max_sync_timeout},
-           {.store = d.store,
+           {.store = store,
             .clock = d.clock,
             .caches = room_caches,
             .activity = room_activity,
@@ -378,16 +401,15 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                                           options.delayed_events.max_delay)
                                           .count(),
                       .max_scheduled = options.delayed_events.max_scheduled},
-                     {.store = d.store,
+                     {.store = store,
                       .clock = d.clock,
                       .timers = d.timers,
                       .random = d.random,
                       .executor = d.background,
                       .messages = messages,
                       .log = d.log}),
-      notifications(
-          {.store = d.store, .caches = room_caches, .clock = d.clock}),
-      thread_subscriptions({.store = d.store,
+      notifications({.store = store, .caches = room_caches, .clock = d.clock}),
+      thread_subscriptions({.store = store,
                             .caches = room_caches,
                             .notifier = notifier,
                             .profiles = push_profiles}),
@@ -430,10 +452,10 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
   search_follower.Wake();  // For what was committed before a crash.
   delayed_events.Start();
   accounts.OnDeactivated([this](const std::string& user_id, bool) {
-    return LeaveAllRooms(deps.store, room_caches, rooms, user_id);
+    return LeaveAllRooms(store, room_caches, rooms, user_id);
   });
   accounts.OnDeviceListChanged([this](const std::string& user_id) {
-    PublishToContacts(deps.store, room_caches, notifier, user_id);
+    PublishToContacts(store, room_caches, notifier, user_id);
   });
 }
 

@@ -92,6 +92,7 @@ struct HomeserverOptions {
   size_t max_json_body_bytes = 1u << 20;
   size_t event_cache_bytes = 8u << 20;
   size_t state_cache_bytes = 4u << 20;
+  size_t recall_cache_bytes = 2u << 20;  // Answers of small reads.
   std::vector<std::string> admin_users;  // Full user ids.
   // Who may see /metrics: those whose address starts with one of these.
   std::vector<std::string> metrics_addresses = {"127.", "::1"};
@@ -99,7 +100,9 @@ struct HomeserverOptions {
 
 // Everything that the server needs from outside; all of it outlives the server.
 struct HomeserverDeps {
-  Store& store;  // Opened with MatrixSchema().
+  // Opened with MatrixSchema().  While the server lives nobody else writes to
+  // it (see store/recall_store.h).
+  Store& store;
   Cache& cache;
   BlobStore& blobs;
   SearchIndex& search;  // Follows the store; may be empty at first.

@@ -1,0 +1,404 @@
+#include "matrixcore/store/recall_store.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+
+#include "matrixcore/base/lru.h"
+
+namespace matrixcore {
+namespace {
+
+// Parts of a table, by the hash of the first key column.
+constexpr size_t kParts = 256;
+// Larger answers are not kept.
+constexpr size_t kMaxAnswerBytes = 4096;
+
+// When one part of a table was written.  A commit is counted before it begins;
+// so whoever sees no commit under way sees the times of all that a snapshot
+// taken before can contain.
+struct Part {
+  std::atomic<int> pending{0};
+  // The log's position after the newest commit here.
+  std::atomic<Position> position{0};
+  // The time of the newest commit here, by RecallStore's own clock.
+  std::atomic<uint64_t> time{0};
+
+  void End(const CommitInfo* info, uint64_t now) {
+    if (info != nullptr) {
+      Raise(position, info->last);
+      Raise(time, now);
+    }
+    pending.fetch_sub(1);
+  }
+
+  template <typename T>
+  static void Raise(std::atomic<T>& value, T to) {
+    T seen = value.load();
+    while (seen < to && !value.compare_exchange_weak(seen, to)) {
+    }
+  }
+};
+
+struct Watched {
+  const TableSpec* spec = nullptr;
+  std::optional<uint32_t> position_column;
+  size_t number = 0;
+  std::array<Part, kParts> parts;
+  // Commits whose rows may belong to any part, and all commits.
+  Part unknown;
+  Part any;
+};
+
+size_t HashOfCell(int64_t number) { return std::hash<int64_t>()(number); }
+size_t HashOfCell(const std::string& text) {
+  return std::hash<std::string_view>()(text);
+}
+size_t HashOfCell(const Blob& blob) {
+  return std::hash<std::string_view>()(blob.bytes);
+}
+
+// The part where rows with that first key cell are; nothing for a cell that is
+// not known yet, or none.
+template <typename CellType>
+std::optional<size_t> PartOf(const CellType& cell) {
+  return std::visit(
+      [](const auto& value) -> std::optional<size_t> {
+        using T = std::decay_t<decltype(value)>;
+        if constexpr (std::is_same_v<T, std::monostate> ||
+                      std::is_same_v<T, PositionRef>) {
+          return std::nullopt;
+        } else {
+          return HashOfCell(value) % kParts;
+        }
+      },
+      cell);
+}
+
+void AppendNumber(std::string* out, uint64_t number) {
+  char bytes[sizeof number];
+  std::memcpy(bytes, &number, sizeof number);
+  out->append(bytes, sizeof number);
+}
+
+// Different cells append different bytes, none the beginning of the other's.
+void AppendCell(std::string* out, const Cell& cell) {
+  out->push_back(static_cast<char>(cell.index()));
+  if (const auto* number = std::get_if<int64_t>(&cell)) {
+    AppendNumber(out, static_cast<uint64_t>(*number));
+  } else if (!IsNull(cell)) {
+    const std::string_view bytes =
+        std::holds_alternative<Blob>(cell) ? CellBlob(cell) : CellText(cell);
+    AppendNumber(out, bytes.size());
+    out->append(bytes);
+  }
+}
+
+void AppendBound(std::string* out,
+                 const std::optional<ScanSpec::Bound>& bound) {
+  if (!bound) {
+    out->push_back('-');
+    return;
+  }
+  out->push_back(bound->inclusive ? 'i' : 'e');
+  AppendCell(out, bound->value);
+}
+
+std::string NameOf(const Watched& table, char kind) {
+  std::string name(1, kind);
+  AppendNumber(&name, table.number);
+  return name;
+}
+
+std::string NameOfGet(const Watched& table, const Row& key) {
+  std::string name = NameOf(table, 'g');
+  for (const Cell& cell : key) AppendCell(&name, cell);
+  return name;
+}
+
+std::string NameOfScan(const Watched& table, const ScanSpec& scan) {
+  std::string name = NameOf(table, scan.descending ? 'd' : 'a');
+  AppendNumber(&name, scan.index ? *scan.index + 1 : 0);
+  AppendNumber(&name, scan.limit);
+  AppendNumber(&name, scan.prefix.size());
+  for (const Cell& cell : scan.prefix) AppendCell(&name, cell);
+  AppendBound(&name, scan.from);
+  AppendBound(&name, scan.to);
+  return name;
+}
+
+size_t BytesOf(const std::vector<Row>& rows) {
+  size_t bytes = 0;
+  for (const Row& row : rows) {
+    bytes += sizeof(Row) + row.capacity() * sizeof(Cell);
+    for (const Cell& cell : row) {
+      if (const auto* text = std::get_if<std::string>(&cell)) {
+        bytes += text->capacity();
+      } else if (const auto* blob = std::get_if<Blob>(&cell)) {
+        bytes += blob->bytes.capacity();
+      }
+    }
+  }
+  return bytes;
+}
+
+// The column that a scan bounds or begins with at that place of its order.
+std::optional<uint32_t> ColumnAt(const ScanSpec& scan, size_t place) {
+  if (!scan.index) {
+    if (place >= scan.table->key_columns) return std::nullopt;
+    return static_cast<uint32_t>(place);
+  }
+  const std::vector<uint32_t>& columns =
+      scan.table->indexes[*scan.index].columns;
+  if (place < columns.size()) return columns[place];
+  return std::nullopt;
+}
+
+}  // namespace
+
+struct RecallStore::Rep {
+  // What a read found when its part of the table was last written at `time`.
+  struct Answer {
+    uint64_t time = 0;
+    std::vector<Row> rows;
+  };
+  using AnswerPtr = std::shared_ptr<const Answer>;
+
+  Rep(Store& s, size_t budget_bytes) : store(s), answers(budget_bytes) {}
+
+  Watched* Find(const TableSpec* table) {
+    const auto found = watched.find(table);
+    return found == watched.end() ? nullptr : found->second.get();
+  }
+
+  // The parts that a batch writes, each once.
+  std::vector<Part*> PartsOf(const WriteBatch& batch);
+
+  Store& store;
+  std::unordered_map<const TableSpec*, std::unique_ptr<Watched>> watched;
+  // Ticks with every commit to a watched table.
+  std::atomic<uint64_t> clock{0};
+  LruCache<std::string, AnswerPtr> answers;
+  std::atomic<uint64_t> recalled{0};
+  std::atomic<uint64_t> passed_on{0};
+};
+
+std::vector<Part*> RecallStore::Rep::PartsOf(const WriteBatch& batch) {
+  std::vector<Part*> parts;
+  const auto add = [&](const TableSpec* spec, const BatchRow& cells) {
+    Watched* const table = Find(spec);
+    if (table == nullptr) return;
+    const auto part =
+        cells.empty() ? std::nullopt : PartOf<BatchCell>(cells[0]);
+    parts.push_back(part ? &table->parts[*part] : &table->unknown);
+    parts.push_back(&table->any);
+  };
+  for (const WriteBatch::Operation& operation : batch.operations()) {
+    std::visit(
+        [&add](const auto& op) {
+          using T = std::decay_t<decltype(op)>;
+          if constexpr (std::is_same_v<T, WriteBatch::DeletePrefix>) {
+            add(op.table, op.prefix);
+          } else if constexpr (std::is_same_v<T, WriteBatch::Put> ||
+                               std::is_same_v<T, WriteBatch::Insert>) {
+            add(op.table, op.row);
+          } else {
+            add(op.table, op.key);
+          }
+        },
+        operation);
+  }
+  std::sort(parts.begin(), parts.end());
+  parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
+  return parts;
+}
+
+// A snapshot that asks the one behind it only for what is not known.
+class RecallStore::View : public Snapshot {
+ public:
+  // `time` was read before the snapshot was taken: commits up to it are in the
+  // snapshot.
+  View(std::shared_ptr<Rep> rep, uint64_t time,
+       std::unique_ptr<Snapshot> behind)
+      : rep_(std::move(rep)), time_(time), behind_(std::move(behind)) {}
+
+  Position position() const override { return behind_->position(); }
+
+  Result<std::optional<Row>> Get(const TableSpec& table,
+                                 const Row& key) override {
+    Watched* const watched = rep_->Find(&table);
+    if (watched == nullptr || key.empty()) return behind_->Get(table, key);
+    const std::string name = NameOfGet(*watched, key);
+    const std::optional<uint64_t> written =
+        LastWritten(*watched, PartOf<Cell>(key[0]));
+    if (const Rep::AnswerPtr known = Recall(name, written)) {
+      return known->rows.empty() ? std::optional<Row>()
+                                 : std::optional<Row>(known->rows[0]);
+    }
+    MC_ASSIGN_OR_RETURN(std::optional<Row> row, behind_->Get(table, key));
+    std::vector<Row> rows;
+    if (row) rows.push_back(*row);
+    Keep(name, written, std::move(rows));
+    return row;
+  }
+
+  Result<std::vector<std::optional<Row>>> GetMany(
+      const TableSpec& table, std::span<const Row> keys) override {
+    return behind_->GetMany(table, keys);
+  }
+
+  Result<std::vector<Row>> Scan(const ScanSpec& scan) override {
+    Watched* const watched =
+        scan.table == nullptr ? nullptr : rep_->Find(scan.table);
+    if (watched == nullptr ||
+        (scan.index && *scan.index >= scan.table->indexes.size())) {
+      return behind_->Scan(scan);
+    }
+    const std::optional<size_t> part =
+        scan.prefix.empty() || ColumnAt(scan, 0) != 0
+            ? std::nullopt
+            : PartOf<Cell>(scan.prefix[0]);
+    if (FindsNothing(*watched, part, scan)) {
+      rep_->recalled.fetch_add(1, std::memory_order_relaxed);
+      return std::vector<Row>();
+    }
+    const std::string name = NameOfScan(*watched, scan);
+    const std::optional<uint64_t> written = LastWritten(*watched, part);
+    if (const Rep::AnswerPtr known = Recall(name, written)) return known->rows;
+    MC_ASSIGN_OR_RETURN(std::vector<Row> rows, behind_->Scan(scan));
+    Keep(name, written, rows);
+    return rows;
+  }
+
+ private:
+  // When rows of that part (of any, without one) were last written, as far as
+  // this snapshot can contain it; nothing if that is not certain.
+  std::optional<uint64_t> LastWritten(const Watched& table,
+                                      std::optional<size_t> part) const {
+    uint64_t time = 0;
+    for (const Part* one : PartsToAsk(table, part)) {
+      if (one->pending.load() > 0) return std::nullopt;
+      time = std::max(time, one->time.load());
+    }
+    if (time > time_) return std::nullopt;
+    return time;
+  }
+
+  // Whether the scan wants positions above the newest that can be there.
+  static bool FindsNothing(const Watched& table, std::optional<size_t> part,
+                           const ScanSpec& scan) {
+    if (!table.position_column || !scan.from) return false;
+    if (ColumnAt(scan, scan.prefix.size()) != table.position_column) {
+      return false;
+    }
+    const auto* const bound = std::get_if<int64_t>(&scan.from->value);
+    if (bound == nullptr) return false;
+    const auto may_have = [&](const Part* one) {
+      if (one->pending.load() > 0) return true;
+      const Position newest = one->position.load();
+      return scan.from->inclusive ? newest >= *bound : newest > *bound;
+    };
+    const auto parts = PartsToAsk(table, part);
+    return std::none_of(parts.begin(), parts.end(), may_have);
+  }
+
+  static std::array<const Part*, 2> PartsToAsk(const Watched& table,
+                                               std::optional<size_t> part) {
+    if (!part) return {&table.any, &table.any};
+    return {&table.parts[*part], &table.unknown};
+  }
+
+  Rep::AnswerPtr Recall(const std::string& name,
+                        std::optional<uint64_t> written) {
+    if (written) {
+      const std::optional<Rep::AnswerPtr> known = rep_->answers.Get(name);
+      if (known && (*known)->time == *written) {
+        rep_->recalled.fetch_add(1, std::memory_order_relaxed);
+        return *known;
+      }
+    }
+    rep_->passed_on.fetch_add(1, std::memory_order_relaxed);
+    return nullptr;
+  }
+
+  void Keep(const std::string& name, std::optional<uint64_t> written,
+            std::vector<Row> rows) {
+    if (!written) return;
+    const size_t bytes = BytesOf(rows);
+    if (bytes > kMaxAnswerBytes) return;
+    rep_->answers.Put(name,
+                      std::make_shared<const Rep::Answer>(
+                          Rep::Answer{*written, std::move(rows)}),
+                      bytes + 2 * name.size() + sizeof(Rep::Answer));
+  }
+
+  const std::shared_ptr<Rep> rep_;
+  const uint64_t time_;
+  const std::unique_ptr<Snapshot> behind_;
+};
+
+RecallStore::RecallStore(Store& store, const std::vector<Watch>& watches,
+                         size_t budget_bytes)
+    : rep_(std::make_shared<Rep>(store, budget_bytes)) {
+  const Position start = store.LastPosition();
+  for (const Watch& watch : watches) {
+    auto table = std::make_unique<Watched>();
+    table->spec = watch.table;
+    table->position_column = watch.position_column;
+    table->number = rep_->watched.size();
+    // What was written before nobody has seen.
+    table->unknown.position = start;
+    table->any.position = start;
+    rep_->watched.emplace(watch.table, std::move(table));
+  }
+}
+
+RecallStore::~RecallStore() = default;
+
+Result<std::unique_ptr<Snapshot>> RecallStore::NewSnapshot() {
+  const uint64_t time = rep_->clock.load();
+  MC_ASSIGN_OR_RETURN(std::unique_ptr<Snapshot> behind,
+                      rep_->store.NewSnapshot());
+  return std::unique_ptr<Snapshot>(
+      std::make_unique<View>(rep_, time, std::move(behind)));
+}
+
+void RecallStore::CommitAsync(WriteBatch batch, Done done) {
+  std::vector<Part*> parts = rep_->PartsOf(batch);
+  if (parts.empty()) {
+    return rep_->store.CommitAsync(std::move(batch), std::move(done));
+  }
+  for (Part* part : parts) part->pending.fetch_add(1);
+  rep_->store.CommitAsync(
+      std::move(batch),
+      [rep = rep_, parts = std::move(parts),
+       done = std::move(done)](Result<CommitInfo> result) mutable {
+        const uint64_t now = rep->clock.fetch_add(1) + 1;
+        for (Part* part : parts) {
+          part->End(result.ok() ? &*result : nullptr, now);
+        }
+        done(std::move(result));
+      });
+}
+
+Position RecallStore::LastPosition() const {
+  return rep_->store.LastPosition();
+}
+Status RecallStore::Check() { return rep_->store.Check(); }
+void RecallStore::Close() { rep_->store.Close(); }
+
+RecallStore::Stats RecallStore::stats() const {
+  return {.recalled = rep_->recalled.load(),
+          .passed_on = rep_->passed_on.load(),
+          .bytes = rep_->answers.stats().bytes};
+}
+
+}  // namespace matrixcore
