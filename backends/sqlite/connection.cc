@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "sqlite/log_vfs.h"
+#include "sqlite/vfs.h"
 
 namespace matrixcore::sqlite {
 namespace {
@@ -157,7 +157,7 @@ Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path,
   const int code = sqlite3_open_v2(
       path.c_str(), &handle,
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-      LogVfs());
+      VfsName());
   if (handle == nullptr) {
     return Status(StatusCode::kUnavailable,
                   fmt::format("{}: no memory to open it", path));

@@ -33,6 +33,7 @@ struct Faults {
   Trigger syncs;
   std::atomic<int> failures{0};
   std::atomic<int> all_writes{0};
+  std::atomic<int> all_syncs{0};
 
   int Consult(Trigger& trigger) {
     const int code = trigger.code;
@@ -63,6 +64,7 @@ int Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 at) {
   return Real(file)->pMethods->xWrite(Real(file), data, size, at);
 }
 int Sync(sqlite3_file* file, int flags) {
+  ++TheFaults().all_syncs;
   const int fault = TheFaults().Consult(TheFaults().syncs);
   if (fault != SQLITE_OK) return fault;
   return Real(file)->pMethods->xSync(Real(file), flags);
@@ -187,6 +189,8 @@ int FaultVfs::failures() const { return TheFaults().failures; }
 
 int FaultVfs::writes() const { return TheFaults().all_writes; }
 
+int FaultVfs::syncs() const { return TheFaults().all_syncs; }
+
 namespace {
 
 class SqliteFaultTest : public ::testing::Test {
@@ -274,6 +278,19 @@ TEST_F(SqliteFaultTest, ACommitGoesToTheLogInFewWrites) {
   // About 80 pages of 4 KiB, each of which SQLite writes with two calls.
   EXPECT_LE(vfs_.writes() - before, 16);
   EXPECT_EQ(CountEntries(*store), 200u);
+}
+
+TEST_F(SqliteFaultTest, MovingTheLogMakesDurablePieceByPiece) {
+  // Nothing is moved before the store is closed.
+  auto store = Open({.synchronous = SqliteOptions::Synchronous::kNormal,
+                     .wal_bytes = 64 << 20});
+  for (int64_t i = 0; i < 10; ++i) {
+    ASSERT_TRUE(store->Commit(PutEntry(i, std::string(500'000, 'b'))).ok());
+  }
+  const int before = vfs_.syncs();
+  store = nullptr;
+  // Of 5 MB, every 512 KiB.
+  EXPECT_GE(vfs_.syncs() - before, 9);
 }
 
 // Whoever reads the log beside us finds a commit there once it is reported,

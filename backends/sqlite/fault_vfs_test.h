@@ -23,8 +23,10 @@ class FaultVfs {
 
   // How often a call has failed.
   int failures() const;
-  // How many writes there were, failed ones included.
+  // How many writes there were, and calls that make durable, failed ones
+  // included.
   int writes() const;
+  int syncs() const;
 };
 
 }  // namespace matrixcore

@@ -1,4 +1,4 @@
-#include "sqlite/log_vfs.h"
+#include "sqlite/vfs.h"
 
 #include <sqlite3.h>
 
@@ -14,6 +14,11 @@ namespace {
 // Gathered bytes are written at the latest when they are so many: the most that
 // SQLite's own file system takes in one call.
 constexpr size_t kMaxGathered = (size_t{128} << 10) - 1;
+// The database itself is only written when the log is moved into it.  That
+// makes so many bytes durable at a time, so that a commit never waits for the
+// disk to take all of them.
+constexpr size_t kMaxUnsynced = size_t{512} << 10;
+
 // A frame of the log begins with this header; bytes 4 to 7 are not all zero in
 // the frame that commits (SQLite, "The WAL File Format").
 constexpr int kFrameHeader = 24;
@@ -33,6 +38,12 @@ struct LogFile {
   std::string* gathered;  // To be written from `start` on; has its capacity.
   sqlite3_int64 start;
   bool commits;  // The newest frame header is that of a commit.
+};
+
+// The database.
+struct DatabaseFile {
+  File file;
+  size_t unsynced;  // Bytes written since they were last made durable.
 };
 
 sqlite3_file* Real(sqlite3_file* file) {
@@ -214,10 +225,32 @@ sqlite3_io_methods LogMethods() {
   return methods;
 }
 
+int WriteDatabase(sqlite3_file* file, const void* data, int size,
+                  sqlite3_int64 at) {
+  const int code = Real(file)->pMethods->xWrite(Real(file), data, size, at);
+  if (code != SQLITE_OK) return code;
+  size_t& unsynced = reinterpret_cast<DatabaseFile*>(file)->unsynced;
+  unsynced += static_cast<size_t>(size);
+  if (unsynced < kMaxUnsynced) return SQLITE_OK;
+  unsynced = 0;
+  return Real(file)->pMethods->xSync(Real(file), SQLITE_SYNC_NORMAL);
+}
+
+sqlite3_io_methods DatabaseMethods() {
+  sqlite3_io_methods methods = PassingMethods();
+  methods.xWrite = WriteDatabase;
+  methods.xSync = [](sqlite3_file* f, int flags) {
+    reinterpret_cast<DatabaseFile*>(f)->unsynced = 0;
+    return Real(f)->pMethods->xSync(Real(f), flags);
+  };
+  return methods;
+}
+
 int OpenFile(sqlite3_vfs* self, const char* name, sqlite3_file* file, int flags,
              int* out_flags) {
   static const sqlite3_io_methods passing_methods = PassingMethods();
   static const sqlite3_io_methods log_methods = LogMethods();
+  static const sqlite3_io_methods database_methods = DatabaseMethods();
   file->pMethods = nullptr;
   sqlite3_vfs* vfs = sqlite3_vfs_find(nullptr);
   // When the default one is taken away, the next in SQLite's list takes over.
@@ -250,14 +283,19 @@ int OpenFile(sqlite3_vfs* self, const char* name, sqlite3_file* file, int flags,
     log.gathered = gathered;
     log.start = 0;
     log.commits = false;
+    file->pMethods = &log_methods;
+  } else if ((flags & SQLITE_OPEN_MAIN_DB) != 0) {
+    reinterpret_cast<DatabaseFile*>(file)->unsynced = 0;
+    file->pMethods = &database_methods;
+  } else {
+    file->pMethods = &passing_methods;
   }
-  file->pMethods = is_log ? &log_methods : &passing_methods;
   return SQLITE_OK;
 }
 
 }  // namespace
 
-const char* LogVfs() {
+const char* VfsName() {
   // SQLite keeps it in a list for as long as the process lives.
   static sqlite3_vfs vfs = [] {
     sqlite3_vfs made = *sqlite3_vfs_find(nullptr);
