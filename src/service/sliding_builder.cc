@@ -194,8 +194,8 @@ Status SlidingBuilder::Load() {
     needs.tags = needs.tags || more.tags;
     if (ListFilter::LooksBeyond(list.filters)) settles_ = false;
   }
-  MC_ASSIGN_OR_RETURN(listing_,
-                      sliding_.listings.Get(reader_, user_id_, needs));
+  MC_ASSIGN_OR_RETURN(
+      listing_, sliding_.listings.Get(reader_, user_id_, *user_rooms_, needs));
   MC_ASSIGN_OR_RETURN(ignored_, ReadIgnoredUsers(reader_.snapshot(), user_id_));
   if (!first()) {
     MC_ASSIGN_OR_RETURN(account_data_,
@@ -243,27 +243,51 @@ bool SlidingBuilder::Changed(RoomNid room) const {
 bool SlidingBuilder::KnewRoom(const ListedRoom& room) const {
   const SentRoom* before = base().Find(room.user.room);
   if (before == nullptr) return false;
-  return !room.forgotten ||
+  return !room.user.forgotten ||
          room.user.pos > (before->upto == 0 ? since() : before->upto);
 }
 
-// In the windows of which lists each room of the listing is.
-Result<std::vector<SlidingBuilder::Windows>> SlidingBuilder::PlaceInLists() {
-  const std::vector<ListedRoom>& rooms = listing_->rooms;
-  std::vector<Windows> windows(rooms.size());
-  std::vector<bool> hidden(rooms.size());
+// Rooms without news need not be looked at when nothing else has changed.
+std::vector<size_t> SlidingBuilder::PlacesToLookAt() const {
+  const std::vector<ListedRoom>& rooms = *listing_->rooms;
+  std::vector<size_t> places;
   for (size_t i = 0; i < rooms.size(); ++i) {
-    if (!rooms[i].shown) hidden[i] = !KnewRoom(rooms[i]);
+    const RoomNid room = rooms[i].user.room;
+    if (settled_ && (changed_.empty() || room < changed_.front() ||
+                     room > changed_.back() || !Changed(room))) {
+      continue;
+    }
+    places.push_back(i);
+  }
+  return places;
+}
+
+// In the windows of which lists each of those places of the listing is; counts
+// what is in the lists.
+Result<std::vector<SlidingBuilder::Windows>> SlidingBuilder::PlaceInLists(
+    const std::vector<size_t>& places) {
+  const std::vector<ListedRoom>& rooms = *listing_->rooms;
+  std::vector<Windows> windows(places.size());
+  std::vector<size_t> hidden;
+  for (size_t i = 0; i < rooms.size(); ++i) {
+    if (!rooms[i].shown && !KnewRoom(rooms[i])) hidden.push_back(i);
   }
   for (size_t n = 0; n < request_.lists.size(); ++n) {
     const SlidingList& list = request_.lists[n];
     ListFilter filter(list.filters, *listing_);
     MC_RETURN_IF_ERROR(filter.Load(reader_, sliding_.numbers));
     size_t index = 0;
+    size_t place = 0;
+    auto next_hidden = hidden.begin();
     for (size_t i = 0; i < rooms.size(); ++i) {
-      if (hidden[i] || !filter.Matches(rooms[i])) continue;
-      if (list.Contains(index)) windows[i].set(n);
-      ++index;
+      const bool here = place < places.size() && places[place] == i;
+      const bool is_hidden = next_hidden != hidden.end() && *next_hidden == i;
+      if (is_hidden) ++next_hidden;
+      if (!is_hidden && filter.Matches(rooms[i])) {
+        if (here && list.Contains(index)) windows[place].set(n);
+        ++index;
+      }
+      if (here) ++place;
     }
     counts_.push_back(index);
   }
@@ -271,7 +295,8 @@ Result<std::vector<SlidingBuilder::Windows>> SlidingBuilder::PlaceInLists() {
 }
 
 Status SlidingBuilder::SelectRooms() {
-  MC_ASSIGN_OR_RETURN(const std::vector<Windows> windows, PlaceInLists());
+  const std::vector<size_t> places = PlacesToLookAt();
+  MC_ASSIGN_OR_RETURN(const std::vector<Windows> windows, PlaceInLists(places));
   std::vector<std::pair<RoomNid, const SlidingSubscription*>> subscriptions;
   for (const SlidingSubscription& room : request_.subscriptions) {
     MC_ASSIGN_OR_RETURN(const RoomNid nid,
@@ -279,8 +304,8 @@ Status SlidingBuilder::SelectRooms() {
     if (nid != 0) subscriptions.emplace_back(nid, &room);
   }
   std::sort(subscriptions.begin(), subscriptions.end());
-  for (size_t i = 0; i < windows.size(); ++i) {
-    const ListedRoom& room = listing_->rooms[i];
+  for (size_t i = 0; i < places.size(); ++i) {
+    const ListedRoom& room = (*listing_->rooms)[places[i]];
     const auto subscription = std::lower_bound(
         subscriptions.begin(), subscriptions.end(), room.user.room,
         [](const auto& a, RoomNid nid) { return a.first < nid; });
@@ -290,9 +315,7 @@ Status SlidingBuilder::SelectRooms() {
       wanted.subscription = subscription->second;
     }
     const bool in_view = windows[i].any() || wanted.subscription != nullptr;
-    if (settled_ || !in_view) {
-      if (!Changed(room.user.room)) continue;
-    }
+    if (!in_view && !Changed(room.user.room)) continue;
     wanted.before = base().Find(room.user.room);
     if (in_view) {
       wanted_.push_back(wanted);

@@ -114,7 +114,8 @@ class SlidingBuilder {
   bool Changed(RoomNid room) const;
   Status SelectRooms();
   bool KnewRoom(const ListedRoom& room) const;
-  Result<std::vector<Windows>> PlaceInLists();
+  std::vector<size_t> PlacesToLookAt() const;
+  Result<std::vector<Windows>> PlaceInLists(const std::vector<size_t>& places);
   bool NeedsLook(const Wanted& wanted, const Config& config) const;
   Result<const Config*> ConfigOf(const Wanted& wanted);
   Status LookAtRooms();

@@ -128,14 +128,21 @@ Status SlidingBuilder::WriteE2ee() {
     DeviceListFinder finder(reader_, user_id_, user_rooms_, since());
     std::vector<const UserRoom*> rows;
     std::vector<RoomNid> nids;
-    for (const UserRoom& row : *user_rooms_) {
-      if (row.pos <= since() &&
-          (row.membership != Membership::kJoin || !Changed(row.room) ||
-           !shared_.activity.MayHaveChangedSince(row.room, since()))) {
-        continue;
+    const auto look_at = [&](const UserRoom* row) {
+      if (row == nullptr ||
+          (row->pos <= since() && row->membership != Membership::kJoin)) {
+        return;
       }
-      rows.push_back(&row);
-      nids.push_back(row.room);
+      rows.push_back(row);
+      nids.push_back(row->room);
+    };
+    if (active_) {
+      for (size_t i = 0; i < changed_.size(); ++i) {
+        if (i > 0 && changed_[i] == changed_[i - 1]) continue;
+        look_at(FindRoom(*user_rooms_, changed_[i]));
+      }
+    } else {
+      for (const UserRoom& row : *user_rooms_) look_at(&row);
     }
     MC_ASSIGN_OR_RETURN(const std::vector<std::optional<RoomHead>> heads,
                         reader_.Heads(nids));

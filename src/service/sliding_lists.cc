@@ -47,6 +47,28 @@ Result<absl::flat_hash_set<std::string>> ReadDirectRooms(
   return rooms;
 }
 
+// Rooms that are looked for among very many others.
+class RoomSet {
+ public:
+  // Those of `rooms` that are not in `without`.
+  RoomSet(std::vector<RoomNid> rooms, const std::vector<RoomNid>& without)
+      : rooms_(std::move(rooms)) {
+    std::erase_if(rooms_, [&without](RoomNid room) {
+      return std::find(without.begin(), without.end(), room) != without.end();
+    });
+    std::sort(rooms_.begin(), rooms_.end());
+  }
+  bool empty() const { return rooms_.empty(); }
+  bool Contains(RoomNid room) const {
+    // Most are out of the range of a few.
+    return !rooms_.empty() && room >= rooms_.front() && room <= rooms_.back() &&
+           std::binary_search(rooms_.begin(), rooms_.end(), room);
+  }
+
+ private:
+  std::vector<RoomNid> rooms_;
+};
+
 bool Intersect(const std::vector<std::string>& tags,
                const std::vector<std::string>& wanted) {
   return std::any_of(wanted.begin(), wanted.end(), [&](const std::string& tag) {
@@ -67,9 +89,9 @@ Result<RoomNid> RoomNumbers::Find(RoomReader& reader,
 
 const ListedRoom* RoomListing::Find(RoomNid room) const {
   const auto it = std::find_if(
-      rooms.begin(), rooms.end(),
+      rooms->begin(), rooms->end(),
       [room](const ListedRoom& listed) { return listed.user.room == room; });
-  return it == rooms.end() ? nullptr : &*it;
+  return it == rooms->end() ? nullptr : &*it;
 }
 
 // --- Making listings ---
@@ -85,13 +107,13 @@ class RoomListings::Maker {
         user_id_(user_id),
         listing_(listing) {}
 
-  Status MakeAnew() {
+  Status MakeAnew(const std::vector<UserRoom>& user_rooms) {
     listing_.at = reader_.position();
     listing_.generation = ++listings_.generations_;
-    MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> rows,
-                        reader_.RoomsOf(user_id_));
-    MC_ASSIGN_OR_RETURN(listing_.rooms, MakeRooms(rows));
-    std::sort(listing_.rooms.begin(), listing_.rooms.end(), MoreRecent);
+    MC_ASSIGN_OR_RETURN(std::vector<ListedRoom> rooms, MakeRooms(user_rooms));
+    std::sort(rooms.begin(), rooms.end(), MoreRecent);
+    listing_.rooms =
+        std::make_shared<const std::vector<ListedRoom>>(std::move(rooms));
     if (!listing_.with_tags) return OkStatus();
     MC_ASSIGN_OR_RETURN(const std::vector<AccountDataService::Entry> entries,
                         AccountDataService::Since(snapshot_, user_id_, 0));
@@ -99,7 +121,7 @@ class RoomListings::Maker {
   }
 
   // Brings the listing forward; false when it has to be made anew.
-  Result<bool> BringForward() {
+  Result<bool> BringForward(const std::vector<UserRoom>& user_rooms) {
     const Position since = std::exchange(listing_.at, reader_.position());
     if (since == listing_.at) return true;
     MC_ASSIGN_OR_RETURN(const std::vector<AccountDataService::Entry> entries,
@@ -116,22 +138,23 @@ class RoomListings::Maker {
         listings_.activity_.ChangedSince(since);
     if (!active) return false;
     if (listing_.with_tags) MC_RETURN_IF_ERROR(TakeTags(entries));
-    MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> rows,
-                        reader_.RoomsOfSince(user_id_, since));
-    if (rows.empty() && active->empty()) return true;
-    MC_ASSIGN_OR_RETURN(std::vector<ListedRoom> changed, MakeRooms(rows));
-    absl::flat_hash_set<RoomNid> gone;
-    for (const MembershipRow& row : rows) gone.insert(row.room);
-    if (!rows.empty()) listing_.generation = ++listings_.generations_;
-    MC_RETURN_IF_ERROR(TakeActive(*active, gone, &changed));
-    Replace(gone, std::move(changed));
+    std::vector<UserRoom> moved;
+    for (const UserRoom& room : user_rooms) {
+      if (room.pos > since) moved.push_back(room);
+    }
+    if (moved.empty() && active->empty()) return true;
+    MC_ASSIGN_OR_RETURN(std::vector<ListedRoom> changed, MakeRooms(moved));
+    std::vector<RoomNid> gone;
+    for (const UserRoom& room : moved) gone.push_back(room.room);
+    if (!moved.empty()) listing_.generation = ++listings_.generations_;
+    MC_RETURN_IF_ERROR(TakeActive(*active, &gone, &changed));
+    Replace(std::move(gone), std::move(changed));
     return true;
   }
 
  private:
   // What the rows say, without the rooms that are not listed at all.
-  Result<std::vector<ListedRoom>> MakeRooms(
-      const std::vector<MembershipRow>& rows) {
+  Result<std::vector<ListedRoom>> MakeRooms(const std::vector<UserRoom>& rows) {
     std::vector<ListedRoom> rooms;
     if (rows.empty()) return rooms;
     MC_ASSIGN_OR_RETURN(const auto direct,
@@ -142,19 +165,17 @@ class RoomListings::Maker {
                         BlocksInvites(snapshot_, user_id_));
     std::vector<RoomNid> nids;
     nids.reserve(rows.size());
-    for (const MembershipRow& row : rows) nids.push_back(row.room);
+    for (const UserRoom& row : rows) nids.push_back(row.room);
     MC_ASSIGN_OR_RETURN(const std::vector<std::optional<RoomHead>> heads,
                         reader_.Heads(nids));
     rooms.reserve(rows.size());
     for (size_t i = 0; i < rows.size(); ++i) {
-      const MembershipRow& row = rows[i];
+      const UserRoom& row = rows[i];
       if (!heads[i] || row.membership == Membership::kNone ||
           (row.membership == Membership::kInvite && blocks_invites)) {
         continue;
       }
-      ListedRoom room{.user = {row.room, row.membership, row.idx, row.pos},
-                      .active = row.pos,
-                      .forgotten = row.forgotten};
+      ListedRoom room{.user = row, .active = row.pos};
       room.is_dm = direct.contains(heads[i]->room_id);
       if (room.joined()) {
         room.active = heads[i]->last_pos;
@@ -182,7 +203,7 @@ class RoomListings::Maker {
       return !IsIgnored(ignored, sender);
     }
     room->shown = false;
-    if (room->forgotten) return true;
+    if (room->user.forgotten) return true;
     if (sender == user_id_ || member[0].replaces == 0) return true;
     MC_ASSIGN_OR_RETURN(const std::vector<EventPtr> before,
                         reader_.Events(head, {&member[0].replaces, 1}));
@@ -242,15 +263,14 @@ class RoomListings::Maker {
 
   // Joined rooms in which something happened move up.
   Status TakeActive(const std::vector<RoomNid>& active,
-                    absl::flat_hash_set<RoomNid>& gone,
+                    std::vector<RoomNid>* gone,
                     std::vector<ListedRoom>* changed) {
-    absl::flat_hash_set<RoomNid> wanted(active.begin(), active.end());
-    for (const RoomNid room : gone) wanted.erase(room);
+    const RoomSet wanted(active, *gone);
     if (wanted.empty()) return OkStatus();
     std::vector<ListedRoom> rooms;
     std::vector<RoomNid> nids;
-    for (const ListedRoom& room : listing_.rooms) {
-      if (!room.joined() || !wanted.contains(room.user.room)) continue;
+    for (const ListedRoom& room : *listing_.rooms) {
+      if (!wanted.Contains(room.user.room) || !room.joined()) continue;
       rooms.push_back(room);
       nids.push_back(room.user.room);
     }
@@ -259,7 +279,7 @@ class RoomListings::Maker {
     std::vector<ListedRoom> renewed;
     for (size_t i = 0; i < rooms.size(); ++i) {
       if (!heads[i] || heads[i]->last_pos == rooms[i].active) continue;
-      gone.insert(nids[i]);
+      gone->push_back(nids[i]);
       rooms[i].active = heads[i]->last_pos;
       const bool same_state =
           std::exchange(rooms[i].state, heads[i]->state) == heads[i]->state;
@@ -277,21 +297,21 @@ class RoomListings::Maker {
     return OkStatus();
   }
 
-  void Replace(const absl::flat_hash_set<RoomNid>& gone,
-               std::vector<ListedRoom> changed) {
+  void Replace(std::vector<RoomNid> gone, std::vector<ListedRoom> changed) {
     if (gone.empty()) return;
+    const RoomSet without(std::move(gone), {});
     std::sort(changed.begin(), changed.end(), MoreRecent);
-    std::vector<ListedRoom> merged;
-    merged.reserve(listing_.rooms.size() + changed.size());
+    auto merged = std::make_shared<std::vector<ListedRoom>>();
+    merged->reserve(listing_.rooms->size() + changed.size());
     auto next = changed.begin();
-    for (const ListedRoom& room : listing_.rooms) {
-      if (gone.contains(room.user.room)) continue;
+    for (const ListedRoom& room : *listing_.rooms) {
+      if (without.Contains(room.user.room)) continue;
       while (next != changed.end() && MoreRecent(*next, room)) {
-        merged.push_back(*next++);
+        merged->push_back(*next++);
       }
-      merged.push_back(room);
+      merged->push_back(room);
     }
-    merged.insert(merged.end(), next, changed.end());
+    merged->insert(merged->end(), next, changed.end());
     listing_.rooms = std::move(merged);
   }
 
@@ -302,9 +322,9 @@ class RoomListings::Maker {
   RoomListing& listing_;
 };
 
-Result<RoomListings::List> RoomListings::Get(RoomReader& reader,
-                                             const std::string& user_id,
-                                             const Needs& needs) {
+Result<RoomListings::List> RoomListings::Get(
+    RoomReader& reader, const std::string& user_id,
+    const std::vector<UserRoom>& user_rooms, const Needs& needs) {
   const List known = listings_.Get(user_id).value_or(nullptr);
   const bool enough = known != nullptr && (known->with_facts || !needs.facts) &&
                       (known->with_tags || !needs.tags);
@@ -312,21 +332,23 @@ Result<RoomListings::List> RoomListings::Get(RoomReader& reader,
   std::shared_ptr<RoomListing> made;
   if (enough && known->at < reader.position()) {
     made = std::make_shared<RoomListing>(*known);
-    MC_ASSIGN_OR_RETURN(const bool done,
-                        Maker(*this, reader, user_id, *made).BringForward());
+    MC_ASSIGN_OR_RETURN(
+        const bool done,
+        Maker(*this, reader, user_id, *made).BringForward(user_rooms));
     if (!done) made = nullptr;
   }
   if (made == nullptr) {
     made = std::make_shared<RoomListing>();
     made->with_facts = needs.facts || (known && known->with_facts);
     made->with_tags = needs.tags || (known && known->with_tags);
-    MC_RETURN_IF_ERROR(Maker(*this, reader, user_id, *made).MakeAnew());
+    MC_RETURN_IF_ERROR(
+        Maker(*this, reader, user_id, *made).MakeAnew(user_rooms));
     // An older snapshot must not replace what a newer one taught.
     if (enough && known->at > made->at) return List(made);
   }
   listings_.Put(user_id, made,
                 user_id.size() + sizeof(RoomListing) +
-                    made->rooms.capacity() * sizeof(ListedRoom) +
+                    made->rooms->capacity() * sizeof(ListedRoom) +
                     made->tags.size() * 100);
   return List(made);
 }
@@ -384,7 +406,7 @@ Status ListFilter::LoadSpaces(RoomReader& reader, RoomNumbers& numbers) {
 Status ListFilter::LoadNames(RoomReader& reader) {
   const std::string wanted = FoldCase(filters_.room_name_like);
   std::vector<RoomNid> nids;
-  for (const ListedRoom& room : listing_.rooms) nids.push_back(room.user.room);
+  for (const ListedRoom& room : *listing_.rooms) nids.push_back(room.user.room);
   MC_ASSIGN_OR_RETURN(const std::vector<RoomPreview> previews,
                       reader.Previews(nids));
   for (size_t i = 0; i < nids.size(); ++i) {

@@ -44,7 +44,6 @@ struct ListedRoom {
   // Given also if it was never given before: not a room that the user left
   // without being made to, and not one that the user never was in.
   bool shown = true;
-  bool forgotten = false;  // Then it is told that it is over, and that is all.
 
   bool joined() const { return user.membership == Membership::kJoin; }
 };
@@ -54,7 +53,8 @@ struct RoomListing {
   Position at = 0;
   // The same as long as rooms change in nothing but their activity.
   int64_t generation = 0;
-  std::vector<ListedRoom> rooms;       // The most recently active first.
+  // The most recently active first.
+  std::shared_ptr<const std::vector<ListedRoom>> rooms;
   std::vector<std::string> types{""};  // Of rooms, from m.room.create.
   // What is known beside that, once it was asked for.
   bool with_facts = false;  // Types and encryption of rooms ...
@@ -79,8 +79,9 @@ class RoomListings {
                RoomNumbers& numbers)
       : listings_(budget_bytes), activity_(activity), numbers_(numbers) {}
 
+  // `user_rooms`: all rooms of the user at the same snapshot.
   Result<List> Get(RoomReader& reader, const std::string& user_id,
-                   const Needs& needs);
+                   const std::vector<UserRoom>& user_rooms, const Needs& needs);
 
  private:
   class Maker;

@@ -12,7 +12,8 @@ UserRoom FromRow(const MembershipRow& row) {
   return {.room = row.room,
           .membership = row.membership,
           .idx = row.idx,
-          .pos = row.pos};
+          .pos = row.pos,
+          .forgotten = row.forgotten};
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ struct UserRoom {
   Membership membership = Membership::kNone;
   EventIdx idx = 0;
   Position pos = 0;
+  bool forgotten = false;  // When the row was read: forgetting moves no `pos`.
 };
 
 // The rooms of users as of a snapshot.  Keeps lists between requests and brings

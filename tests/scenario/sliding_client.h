@@ -50,6 +50,11 @@ class SlidingClient : public SyncClient {
       }
     }
     const json::Value extensions = answer["extensions"];
+    if (const json::Value to_device = extensions["to_device"]) {
+      TakeToDevice(to_device["events"]);
+      if (!to_device["events"].empty()) quiet_ = false;
+      to_device_since_ = to_device["next_batch"].StringOr("");
+    }
     TakeAccountData(extensions["account_data"]);
     for (const auto [id, event] : extensions["receipts"]["rooms"].members()) {
       quiet_ = false;
@@ -93,8 +98,7 @@ class SlidingClient : public SyncClient {
       const size_t windows = Pick(3);
       for (size_t i = 0; i < windows; ++i) {
         const size_t first = Pick(2);
-        const std::string pair =
-            fmt::format("[{},{}]", first, first + Pick(3));
+        const std::string pair = fmt::format("[{},{}]", first, first + Pick(3));
         const std::string range = simplified_
                                       ? fmt::format("\"ranges\":[{}]", pair)
                                       : fmt::format("\"range\":{}", pair);
@@ -115,8 +119,10 @@ class SlidingClient : public SyncClient {
     std::string body = fmt::format(
         R"({{"lists":{{{}}},"room_subscriptions":{{{}}},"extensions":{{)"
         R"("account_data":{{"enabled":{}}},"receipts":{{"enabled":{}}},)"
-        R"("typing":{{"enabled":true}}}})",
-        lists, subscriptions, everything_ || Chance(80), receipts);
+        R"("typing":{{"enabled":true}},"to_device":{{"enabled":{},)"
+        R"("limit":{},"since":"{}"}}}})",
+        lists, subscriptions, everything_ || Chance(80), receipts,
+        everything_ || Chance(80), 1 + Pick(5), to_device_since_);
     if (!simplified_ && !since_.empty()) {
       body += fmt::format(R"(,"pos":"{}")", since_);
     }
@@ -278,6 +284,7 @@ class SlidingClient : public SyncClient {
   const bool simplified_;
   const std::unique_ptr<Random> random_;
   bool everything_ = false;
+  std::string to_device_since_;
 };
 
 }  // namespace matrixcore

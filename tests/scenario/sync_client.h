@@ -112,6 +112,7 @@ class SyncClient {
         return wrong;
       }
     }
+    TakeToDevice(answer["to_device"]["events"]);
     for (const json::Value event : answer["account_data"]["events"]) {
       account_data_[std::string(event["type"].StringOr(""))] =
           event["content"].raw();
@@ -120,6 +121,8 @@ class SyncClient {
     since_ = answer.String("next_batch");
     return "";
   }
+  // What to-device messages say, in the order in which they came.
+  const std::vector<std::string>& to_device() const { return to_device_; }
   // Nothing was new in the last answer.
   bool quiet() const { return quiet_; }
 
@@ -153,6 +156,12 @@ class SyncClient {
   }
 
  protected:
+  void TakeToDevice(json::Value events) {
+    for (const json::Value event : events) {
+      to_device_.emplace_back(event["content"]["n"].StringOr(""));
+    }
+  }
+
   static void TakeState(RoomView& view, json::Value event) {
     view.state[{std::string(event["type"].StringOr("")),
                 std::string(event["state_key"].StringOr(""))}] =
@@ -177,6 +186,7 @@ class SyncClient {
   bool quiet_ = false;
   std::map<std::string, RoomView> rooms_;
   std::map<std::string, std::string> account_data_;
+  std::vector<std::string> to_device_;
 
  private:
   // Takes in one room of an answer.
