@@ -176,6 +176,16 @@ TEST_F(PresenceTest, WhoMeetsSomeoneSeesThem) {
   EXPECT_THAT(Sync(alice_), HasSubstr("@bob:fake.example"));
 }
 
+TEST_F(PresenceTest, WhoComesIsSeenToBeAway) {
+  const HttpResponse room = server_.Post(
+      alice_, "/_matrix/client/v3/createRoom", R"({"preset":"public_chat"})");
+  Sync(alice_, "set_presence=offline");
+  server_.Post(bob_, "/_matrix/client/v3/join/" +
+                         PercentEncode(TextAt(room, "room_id")));
+  EXPECT_THAT(Sync(alice_, "set_presence=offline"),
+              HasSubstr(R"("presence":"offline"},"sender":")" + bob_.user_id));
+}
+
 TEST_F(PresenceTest, FiltersApply) {
   Share();
   Set(bob_, R"({"presence":"online"})");

@@ -552,7 +552,8 @@ Result<bool> SyncBuilder::IsNewContact(const std::string& user_id) {
 // Spec: "Presence".
 Status SyncBuilder::WritePresence() {
   const EventFilter& filter = filter_.presence;
-  if (shared_.presence == nullptr || !filter.AllowsType("m.presence")) {
+  if (shared_.presence == nullptr || !shared_.presence->enabled() ||
+      !filter.AllowsType("m.presence")) {
     return OkStatus();
   }
   Snapshot& snapshot = reader_.snapshot();
@@ -575,6 +576,18 @@ Status SyncBuilder::WritePresence() {
       MC_ASSIGN_OR_RETURN(const bool met, IsNewContact(presence.user_id));
       if (met) told.push_back(presence);
     }
+    // Of whoever came, also that they are away.
+    std::set<std::string_view> here;
+    for (const Presence& presence : told) here.insert(presence.user_id);
+    std::vector<Presence> away;
+    for (const std::string& user : new_neighbours_) {
+      if (user != user_id_ && !here.contains(user)) {
+        away.push_back({.user_id = user,
+                        .status_msg = std::nullopt,
+                        .last_active = std::nullopt});
+      }
+    }
+    std::move(away.begin(), away.end(), std::back_inserter(told));
   }
   std::erase_if(told, [&](const Presence& presence) {
     return !filter.AllowsSender(presence.user_id) ||

@@ -158,6 +158,15 @@ TEST_F(SyncWaitTest, WaitsOnWhenOneReadsTheOwnMessage) {
   EXPECT_FALSE(world_.Sync(kAlice, lost, filter).Has("join", room_));
 }
 
+TEST_F(SyncWaitTest, TwoLoopsOfADeviceAreToldTheSame) {
+  world_.Join(room_, kBob);
+  const std::string filter = R"({"room":{"timeline":{"types":[]}}})";
+  const std::string one = world_.Sync(kAlice, "", filter).next();
+  world_.Say(room_, kAlice, "mine");
+  EXPECT_TRUE(world_.Sync(kAlice, one).Has("join", room_));
+  EXPECT_FALSE(world_.Sync(kAlice, one, filter).Has("join", room_));
+}
+
 TEST_F(SyncWaitTest, TheTimeoutHasAMaximum) {
   Wait(seconds(100'000));
   world_.timers.Advance(seconds(120));

@@ -25,6 +25,9 @@ class ToldCounts {
   void Note(const Session& session, RoomNid room, Position now,
             const Unread& unread) {
     std::string key = Key(session, room);
+    // A client may sync in two loops: what both were told counts from the first
+    // time on.
+    if (Had(session, room, now, unread)) return;
     const size_t bytes = key.size() + sizeof(Told) + unread.threads.size() * 80;
     told_.Put(
         key,
