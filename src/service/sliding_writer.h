@@ -13,7 +13,7 @@ class SlidingWriter {
  public:
   SlidingWriter(SlidingForm form, RoomReader& reader, const Session& session,
                 Timestamp now)
-      : form_(form), user_id_(session.user_id), events_(reader, session, now) {}
+      : form_(form), events_(reader, session, now) {}
 
   // The room's value.
   Status WriteRoom(json::Writer& out, const SlidingRoom& room);
@@ -27,7 +27,6 @@ class SlidingWriter {
   Status WriteState(json::Writer& out, const SlidingRoom& room);
 
   const SlidingForm form_;
-  const std::string& user_id_;
   ClientEvents events_;
 };
 

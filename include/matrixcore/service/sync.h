@@ -59,9 +59,9 @@ class SyncService {
     size_t max_timeline_limit = 100;
     // Memory for room lists of users between their requests; sliding sync has
     // as much again for those in the order of activity.
-    size_t room_list_bytes = 4u << 20;
+    size_t room_list_bytes = 16u << 20;
     // For what the clients of sliding sync have been sent.
-    size_t connection_bytes = 8u << 20;
+    size_t connection_bytes = 16u << 20;
     // Member events that devices with lazy-loading are known to have.
     size_t max_lazy_members = 100'000;
     // For the unread counts that devices were told.
