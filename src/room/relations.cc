@@ -1,5 +1,4 @@
-// RoomReader: the index of relations, and other orders of events than the
-// timeline's.
+// RoomReader: the index of relations.
 #include <algorithm>
 #include <utility>
 
@@ -10,8 +9,6 @@
 
 namespace matrixcore {
 namespace {
-
-using tables::Events;
 
 Cell Text(std::string_view text) { return Cell(std::string(text)); }
 
@@ -173,77 +170,6 @@ Result<bool> RoomReader::IsRelatedTo(const RoomHead& room,
     }
   }
   return false;
-}
-
-// --- Other orders ---
-
-Result<std::vector<RoomReader::LogEvent>> RoomReader::Log(Position after,
-                                                          size_t limit) {
-  MC_ASSIGN_OR_RETURN(
-      std::vector<Row> rows,
-      snapshot_.Scan({.table = &tables::kEvents,
-                      .index = Events::kByLog,
-                      .from = ScanSpec::Bound{Cell(after), false},
-                      .limit = limit}));
-  std::vector<RoomNid> rooms;
-  for (const Row& row : rows) rooms.push_back(CellInt(row[Events::kRoom]));
-  std::sort(rooms.begin(), rooms.end());
-  rooms.erase(std::unique(rooms.begin(), rooms.end()), rooms.end());
-  MC_ASSIGN_OR_RETURN(auto heads, Heads(rooms));
-  std::vector<std::shared_ptr<const RoomHead>> shared;
-  for (std::optional<RoomHead>& head : heads) {
-    if (!head) return Status(StatusCode::kDataLoss, "a room is missing");
-    shared.push_back(std::make_shared<const RoomHead>(std::move(*head)));
-  }
-  std::vector<LogEvent> events;
-  events.reserve(rows.size());
-  for (Row& row : rows) {
-    const auto room = std::lower_bound(rooms.begin(), rooms.end(),
-                                       CellInt(row[Events::kRoom]));
-    LogEvent event;
-    event.room = shared[static_cast<size_t>(room - rooms.begin())];
-    MC_ASSIGN_OR_RETURN(event.stored,
-                        EventFromRow(std::move(row), *event.room->rules));
-    events.push_back(std::move(event));
-  }
-  return events;
-}
-
-Result<std::vector<StoredEvent>> RoomReader::ByTime(const RoomHead& room,
-                                                    const TimeRange& range) {
-  std::vector<StoredEvent> events;
-  const auto take = [&](const ScanSpec& scan) -> Status {
-    MC_ASSIGN_OR_RETURN(std::vector<Row> rows, snapshot_.Scan(scan));
-    for (Row& row : rows) {
-      MC_ASSIGN_OR_RETURN(StoredEvent event,
-                          EventFromRow(std::move(row), *room.rules));
-      events.push_back(std::move(event));
-    }
-    return OkStatus();
-  };
-  const Cell ts(range.ts);
-  if (range.beyond != 0) {
-    // The rest of those at that very time: the index goes on by number.
-    const ScanSpec::Bound beyond{Cell(int64_t{range.beyond}), false};
-    ScanSpec rest{.table = &tables::kEvents,
-                  .index = Events::kByTs,
-                  .prefix = {Cell(room.nid), ts},
-                  .descending = range.backwards,
-                  .limit = range.limit};
-    (range.backwards ? rest.to : rest.from) = beyond;
-    MC_RETURN_IF_ERROR(take(rest));
-  }
-  if (events.size() < range.limit) {
-    const ScanSpec::Bound bound{ts, range.beyond == 0};
-    ScanSpec scan{.table = &tables::kEvents,
-                  .index = Events::kByTs,
-                  .prefix = {Cell(room.nid)},
-                  .descending = range.backwards,
-                  .limit = range.limit - events.size()};
-    (range.backwards ? scan.to : scan.from) = bound;
-    MC_RETURN_IF_ERROR(take(scan));
-  }
-  return events;
 }
 
 }  // namespace matrixcore

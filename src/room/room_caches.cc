@@ -116,21 +116,11 @@ void RoomCaches::Rep::ExtendTail(RoomNid room, std::vector<StoredPtr> added,
   tails.Put(room, std::move(tail), bytes);
 }
 
-std::optional<std::vector<RoomCaches::Rep::StoredPtr>>
-RoomCaches::Rep::TailAfter(const RoomHead& room, Position after) {
+RoomCaches::Rep::TailPtr RoomCaches::Rep::TailOf(const RoomHead& room) {
   const std::optional<TailPtr> tail = tails.Get(room.nid);
   // The head tells whether the snapshot has events that the tail has not yet.
-  if (!tail || after < (*tail)->complete_after ||
-      (*tail)->events.back()->pos < room.last_pos) {
-    return std::nullopt;
-  }
-  std::vector<StoredPtr> found;
-  for (const StoredPtr& event : (*tail)->events) {
-    if (event->pos > after && event->pos <= room.last_pos) {
-      found.push_back(event);
-    }
-  }
-  return found;
+  if (!tail || (*tail)->events.back()->pos < room.last_pos) return nullptr;
+  return *tail;
 }
 
 std::shared_ptr<StateKeyNames> RoomCaches::Rep::Names(RoomNid room) {

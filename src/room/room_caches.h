@@ -77,10 +77,9 @@ struct RoomCaches::Rep {
   // the order of commits, before anybody hears of this one.
   void ExtendTail(RoomNid room, std::vector<StoredPtr> added, Position first,
                   Position last_pos);
-  // What the room has after a position, as a snapshot with that head shows it;
-  // nothing if that is not known here.
-  std::optional<std::vector<StoredPtr>> TailAfter(const RoomHead& room,
-                                                  Position after);
+  // The tail of a room, if it has all that a snapshot with that head shows of
+  // the room's end; it may have newer events too.
+  TailPtr TailOf(const RoomHead& room);
 
   LruCache<Key, StoredPtr, KeyHash> events;
   LruCache<Key, StateMapPtr, KeyHash> states;

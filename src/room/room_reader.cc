@@ -123,55 +123,6 @@ Result<std::vector<StoredEvent>> RoomReader::StoredEvents(
   return events;
 }
 
-Result<std::vector<StoredEvent>> RoomReader::Timeline(const RoomHead& room,
-                                                      const Range& range) {
-  std::vector<StoredEvent> events;
-  if (const auto tail = caches_.rep_->TailAfter(room, range.after)) {
-    for (size_t i = 0; i < tail->size() && events.size() < range.limit; ++i) {
-      const StoredEvent& event =
-          *(*tail)[range.newest_first ? tail->size() - 1 - i : i];
-      if (event.pos <= range.until && event.flags == 0) events.push_back(event);
-    }
-    return events;
-  }
-  ScanSpec scan{.table = &tables::kEvents,
-                .index = Events::kByPos,
-                .prefix = {Cell(room.nid)},
-                .from = ScanSpec::Bound{Cell(range.after), false},
-                .to = ScanSpec::Bound{Cell(range.until), true},
-                .descending = range.newest_first};
-  RoomCaches::Rep& caches = *caches_.rep_;
-  // Hidden events do not count towards the limit: read on until it is reached.
-  while (events.size() < range.limit) {
-    scan.limit = range.limit - events.size();
-    MC_ASSIGN_OR_RETURN(std::vector<Row> rows, snapshot_.Scan(scan));
-    const bool more = rows.size() == scan.limit && !rows.empty();
-    Position last = 0;
-    for (Row& row : rows) {
-      last = CellInt(row[Events::kPos]);
-      if (CellInt(row[Events::kFlags]) != 0) continue;
-      MC_ASSIGN_OR_RETURN(StoredEvent event,
-                          EventFromRow(std::move(row), *room.rules));
-      caches.KeepEvent(room.nid, std::make_shared<const StoredEvent>(event),
-                       position());
-      events.push_back(std::move(event));
-    }
-    if (!more) break;
-    (range.newest_first ? scan.to : scan.from) =
-        ScanSpec::Bound{Cell(last), false};
-  }
-  return events;
-}
-
-Result<StateSnap> RoomReader::StateAtPosition(const RoomHead& room,
-                                              Position pos) {
-  if (pos >= room.last_pos) return room.state;
-  MC_ASSIGN_OR_RETURN(
-      const std::vector<StoredEvent> last,
-      Timeline(room, {.until = pos, .newest_first = true, .limit = 1}));
-  return last.empty() ? StateSnap{0} : last[0].after;
-}
-
 // --- State ---
 
 Result<StateMapPtr> RoomReader::State(const RoomHead& room, StateSnap snap) {

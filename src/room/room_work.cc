@@ -397,6 +397,8 @@ Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
     }
     work.state[num] = work.events.size();
   }
+  work.head.max_ts = std::max(work.head.max_ts, made.origin_server_ts());
+  added.stored.max_ts = work.head.max_ts;
   work.head.depth = made.depth();
   work.head.extremities = {made.event_id()};
   work.events.push_back(std::move(added));
@@ -530,6 +532,11 @@ void RoomWork::Apply(Draft&& work, const RoomRequest* request) {
     added.stored.after = room_.head.state;
     batch_.PutRow(tables::kEvents,
                   RowFromEvent(added.stored, RoomCell(), added.pos));
+    const int64_t ts = added.stored.event->origin_server_ts();
+    if (ts < added.stored.max_ts) {
+      batch_.PutRow(tables::kLateEvents,
+                    {RoomCell(), ts, int64_t{added.stored.idx}});
+    }
     relations_.Add(*added.stored.event, added.stored.idx);
     events_.push_back(added);
   }

@@ -67,6 +67,7 @@ Result<RoomHead> HeadFromRow(const Row& row) {
   head.joined = CellInt(row[Rooms::kJoined]);
   head.invited = CellInt(row[Rooms::kInvited]);
   head.last_pos = CellInt(row[Rooms::kLastPos]);
+  head.max_ts = CellInt(row[Rooms::kMaxTs]);
   head.listed = CellInt(row[Rooms::kPublic]) != 0;
   return head;
 }
@@ -85,6 +86,7 @@ Result<StoredEvent> EventFromRow(Row row, const RoomVersionRules& rules) {
   stored.redacted_by = Narrow(row[Events::kRedactedBy]);
   stored.txn_device = TakeText(row[Events::kTxnDevice]);
   stored.txn_id = TakeText(row[Events::kTxnId]);
+  stored.max_ts = CellInt(row[Events::kMaxTs]);
   return stored;
 }
 
@@ -116,6 +118,7 @@ BatchRow RowFromHead(const RoomHead& head, const BatchCell& room,
           head.joined,
           head.invited,
           last_pos,
+          head.max_ts,
           int64_t{head.listed}};
 }
 
@@ -138,6 +141,7 @@ BatchRow RowFromEvent(const StoredEvent& stored, const BatchCell& room,
           TextOrNull(stored.txn_device),
           TextOrNull(stored.txn_id),
           event.origin_server_ts(),
+          stored.max_ts,
           event.json()};
 }
 

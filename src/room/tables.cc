@@ -20,6 +20,7 @@ const TableSpec kRooms{
                 {"joined", kInt64},
                 {"invited", kInt64},
                 {"last_pos", kInt64},
+                {"max_ts", kInt64},
                 {"public", kInt64}},
     .key_columns = 1,
     .indexes = {{"room_id", {Rooms::kRoomId}, true},
@@ -65,13 +66,18 @@ const TableSpec kEvents{
                 {"txn_device", kText, true},
                 {"txn_id", kText, true},
                 {"ts", kInt64},
+                {"max_ts", kInt64},
                 {"json", kText}},
     .key_columns = 2,
     .indexes = {{"event_id", {Events::kEventId}, true},
-                {"pos", {Events::kRoom, Events::kPos}},
-                {"ts", {Events::kRoom, Events::kTs}},
                 {"log", {Events::kPos}}},
     .large_rows = true,
+};
+
+const TableSpec kLateEvents{
+    .name = "late_events",
+    .columns = {{"room", kInt64}, {"ts", kInt64}, {"idx", kInt64}},
+    .key_columns = 3,
 };
 
 const TableSpec kStateKeys{
@@ -176,9 +182,9 @@ const TableSpec kThreadUsers{
 };
 
 std::vector<TableSpec> RoomTables() {
-  return {kRooms,        kRoomPreviews, kRoomCounters,    kEvents,
-          kStateKeys,    kStateSnaps,   kMemberships,     kAliases,
-          kTransactions, kRelations,    kRelationTargets, kThreadUsers};
+  return {kRooms,     kRoomPreviews,    kRoomCounters, kEvents,  kLateEvents,
+          kStateKeys, kStateSnaps,      kMemberships,  kAliases, kTransactions,
+          kRelations, kRelationTargets, kThreadUsers};
 }
 
 }  // namespace matrixcore::tables

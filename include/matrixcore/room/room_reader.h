@@ -44,6 +44,7 @@ struct RoomHead {
   int64_t joined = 0;
   int64_t invited = 0;
   Position last_pos = 0;
+  int64_t max_ts = INT64_MIN;  // The greatest origin_server_ts of its events.
   bool listed = false;
 };
 
@@ -62,8 +63,10 @@ struct StoredEvent {
   EventIdx replaces = 0;  // Of a state event: the one before at its key, or 0.
   int64_t flags = 0;
   EventIdx redacted_by = 0;  // The redaction; 0 if it was not redacted.
-  std::string txn_device;   // "" if it was sent without a transaction id.
+  std::string txn_device;    // "" if it was sent without a transaction id.
   std::string txn_id;
+  // The greatest origin_server_ts of the room up to this event.
+  int64_t max_ts = 0;
 };
 
 // An entry of the index of relations: an event that relates to another.
@@ -114,7 +117,8 @@ class StateMap {
   // By key number; index 0 is unused; 0 means absent.
   std::span<const EventIdx> events() const { return events_; }
   size_t ByteSize() const { return events_.capacity() * sizeof(EventIdx); }
-  explicit StateMap(std::vector<EventIdx> events) : events_(std::move(events)) {}
+  explicit StateMap(std::vector<EventIdx> events)
+      : events_(std::move(events)) {}
 
  private:
   std::vector<EventIdx> events_;
@@ -151,8 +155,8 @@ class RoomCaches {
   std::unique_ptr<Rep> rep_;
 };
 
-// Not thread-safe: it belongs to the owner of `snapshot`; both references outlive
-// it.  Failures are those of the store.
+// Not thread-safe: it belongs to the owner of `snapshot`; both references
+// outlive it.  Failures are those of the store.
 class RoomReader {
  public:
   RoomReader(Snapshot& snapshot, RoomCaches& caches)
@@ -180,8 +184,8 @@ class RoomReader {
   Result<std::vector<StoredEvent>> StoredEvents(const RoomHead& room,
                                                 std::span<const EventIdx> idxs);
 
-  // The timeline between two positions: `after` < pos <= `until`.  Ascending, or
-  // the newest first; without rejected and soft-failed events.
+  // The timeline between two positions: `after` < pos <= `until`.  Ascending,
+  // or the newest first; without rejected and soft-failed events.
   struct Range {
     Position after = 0;
     Position until = INT64_MAX;
@@ -279,10 +283,11 @@ class RoomReader {
   Result<std::vector<MembershipRow>> RoomsOfSince(std::string_view user_id,
                                                   Position after);
   // Users with that membership now, ordered by user id.
-  Result<std::vector<MembershipRow>> Members(RoomNid room, Membership membership,
+  Result<std::vector<MembershipRow>> Members(RoomNid room,
+                                             Membership membership,
                                              size_t limit = SIZE_MAX);
-  // The event that ended the user's last stay in the room: the first leave or ban
-  // after being joined.  Nothing while joined, and for who never was.
+  // The event that ended the user's last stay in the room: the first leave or
+  // ban after being joined.  Nothing while joined, and for who never was.
   Result<std::optional<StoredEvent>> EndOfStay(const RoomHead& room,
                                                std::string_view user_id);
   // Of a user at a state; kNone if never mentioned.
@@ -304,8 +309,8 @@ class RoomReader {
     int64_t joined = 0;
     RoomNid room = 0;
   };
-  // Those after a place (nothing: from the first), or, backwards, those before it
-  // in the reverse order.
+  // Those after a place (nothing: from the first), or, backwards, those before
+  // it in the reverse order.
   Result<std::vector<RoomHead>> ListedRooms(
       const std::optional<ListedPlace>& place, bool backwards, size_t limit);
   Result<int64_t> CountListedRooms();
@@ -314,6 +319,15 @@ class RoomReader {
   Result<std::vector<std::string>> AliasesOf(RoomNid room);
 
  private:
+  template <typename After>
+  Result<EventIdx> FirstEvent(const RoomHead& room, After after);
+  // The number of the room's first event after that position.
+  Result<EventIdx> FirstAfter(const RoomHead& room, Position pos);
+  // What ByTime merges.
+  Result<std::vector<StoredEvent>> PunctualByTime(const RoomHead& room,
+                                                  const TimeRange& range);
+  Result<std::vector<StoredEvent>> LateByTime(const RoomHead& room,
+                                              const TimeRange& range);
   // Learns the names of those numbers, or of all.
   Status LearnNames(const RoomHead& room, StateKeyNames& names,
                     std::span<const StateKeyNum> nums);

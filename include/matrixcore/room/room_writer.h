@@ -1,12 +1,12 @@
 // RoomWriter: the only way into a room.
 //
-// Requests for a room queue behind its lease.  Whoever holds the lease drains the
-// queue: each request's events are built, authorised against the state before
-// them, hashed and signed; all of them go to the store in one batch, one commit;
-// then each request is answered.  A request is answered only after its events are
-// durable.  The batch requires that the room's generation is unchanged, so data
-// stays correct even if a lease is lost; the writer then reads the room again and
-// retries.
+// Requests for a room queue behind its lease.  Whoever holds the lease drains
+// the queue: each request's events are built, authorised against the state
+// before them, hashed and signed; all of them go to the store in one batch, one
+// commit; then each request is answered.  A request is answered only after its
+// events are durable.  The batch requires that the room's generation is
+// unchanged, so data stays correct even if a lease is lost; the writer then
+// reads the room again and retries.
 //
 // No network or disk is waited for under the room's mutex.  Lock order: lease,
 // then store.
@@ -43,11 +43,12 @@ class RoomView : public StateSource {
  public:
   virtual const std::string& room_id() const = 0;
   virtual const RoomVersionRules& rules() const = 0;
-  // StateSource::Find: the current state event, loaded as needed; null when absent
-  // or unreadable (the request then fails with the store's error).
-  // The membership of a user now.
+  // StateSource::Find: the current state event, loaded as needed; null when
+  // absent or unreadable (the request then fails with the store's error). The
+  // membership of a user now.
   virtual Membership MembershipOf(std::string_view user_id) const = 0;
-  // Local users that are joined and for whom `wanted` says true; the first such.
+  // Local users that are joined and for whom `wanted` says true; the first
+  // such.
   virtual std::optional<std::string> FindJoinedLocal(
       const std::function<bool(std::string_view user_id)>& wanted) const = 0;
   // The event with that id if this room has it, also one earlier in the queue.
@@ -61,7 +62,8 @@ class RoomView : public StateSource {
                                      std::string_view key) const = 0;
 };
 
-// An event that a request brought into the room (or found there: see `existing`).
+// An event that a request brought into the room (or found there: see
+// `existing`).
 struct SentEvent {
   EventPtr event;
   Position pos = 0;
@@ -93,14 +95,14 @@ struct RoomRequest {
   std::string user_id;
   std::optional<TransactionKey> txn;
   // Looks at the room and says what to send, or why not.  Runs under the room's
-  // lease, on one of the writer's threads, possibly more than once (after a lost
-  // race); so it must not block and must not have effects of its own.
+  // lease, on one of the writer's threads, possibly more than once (after a
+  // lost race); so it must not block and must not have effects of its own.
   std::function<Result<RoomChange>(const RoomView& room)> prepare;
   // Called once.  The events in the order of the drafts; a repeated transaction
   // gives the events of the first time (only their id is certain to be known).
-  // Errors: kNotFound without an errcode (no such room), kPermissionDenied M_FORBIDDEN
-  // (auth rules; the message names the rule), what prepare or BuildEvent said,
-  // kResourceExhausted (queue full), kUnavailable.
+  // Errors: kNotFound without an errcode (no such room), kPermissionDenied
+  // M_FORBIDDEN (auth rules; the message names the rule), what prepare or
+  // BuildEvent said, kResourceExhausted (queue full), kUnavailable.
   struct Answer {
     std::vector<std::string> event_ids;
     std::vector<SentEvent> events;  // Empty for a repeat or an existing event.
@@ -110,7 +112,8 @@ struct RoomRequest {
   UniqueFunction<void(Result<Answer>)> done;
 };
 
-// A room to be made: its create event and all that belongs to it, in one commit.
+// A room to be made: its create event and all that belongs to it, in one
+// commit.
 struct CreateRoomRequest {
   const RoomVersionRules* rules = nullptr;
   std::string creator;
@@ -154,8 +157,8 @@ class RoomActivity {
   void Pending(RoomNid room);
   void Committed(RoomNid room, Position pos);
   void Failed(RoomNid room);
-  // False only if nothing in the room (events, receipts) changed after `since` as
-  // far as any snapshot taken before this call can see.
+  // False only if nothing in the room (events, receipts) changed after `since`
+  // as far as any snapshot taken before this call can see.
   bool MayHaveChangedSince(RoomNid room, Position since) const;
   // Those rooms, in no order, without a look at each of a user's: nothing when
   // that is not known, for positions before the start or long ago.  A room that
@@ -168,8 +171,8 @@ class RoomActivity {
   std::unique_ptr<Rep> rep_;
 };
 
-// Local users that are joined to rooms, for whoever wakes them.  Loaded with the
-// room, kept by its writer.  Thread-safe.
+// Local users that are joined to rooms, for whoever wakes them.  Loaded with
+// the room, kept by its writer.  Thread-safe.
 class JoinedUsers {
  public:
   JoinedUsers();
@@ -177,8 +180,9 @@ class JoinedUsers {
   bool Contains(RoomNid room, std::string_view user_id) const;
   size_t Count(RoomNid room) const;
   // Calls `visit` for each; under a lock: short, must not call back.
-  void ForEach(RoomNid room,
-               const std::function<void(std::string_view user_id)>& visit) const;
+  void ForEach(
+      RoomNid room,
+      const std::function<void(std::string_view user_id)>& visit) const;
   bool Loaded(RoomNid room) const;
   void Load(RoomNid room, std::vector<std::string> users);
   void Set(RoomNid room, std::string_view user_id, bool joined);
@@ -198,8 +202,9 @@ class RoomWriter {
     size_t max_batch = 128;
     // Rooms kept in memory between requests.
     size_t max_idle_rooms = 500;
-    // How long the answer to a transaction id is remembered.  Looked after while
-    // requests come in, at most once an hour; an idle server does nothing.
+    // How long the answer to a transaction id is remembered.  Looked after
+    // while requests come in, at most once an hour; an idle server does
+    // nothing.
     Duration transaction_life = std::chrono::hours(7 * 24);
   };
   struct Deps {
@@ -232,8 +237,8 @@ class RoomWriter {
   };
   Result<Created> CreateAndWait(CreateRoomRequest request);
 
-  // Brings the room and its JoinedUsers into memory, for someone who publishes to
-  // its members without writing an event.
+  // Brings the room and its JoinedUsers into memory, for someone who publishes
+  // to its members without writing an event.
   void EnsureLoaded(const std::string& room_id,
                     UniqueFunction<void(Status)> done);
 

@@ -17,7 +17,7 @@ namespace matrixcore::tables {
 struct Rooms {
   enum Column : uint32_t {
     kNid,
-    kRoomId,       // Unique.
+    kRoomId,  // Unique.
     kVersion,
     kCreator,
     kGeneration,   // Grows with every append: the precondition of the next one.
@@ -30,6 +30,7 @@ struct Rooms {
     kJoined,       // How many users are joined ...
     kInvited,      // ... and invited.
     kLastPos,      // Position of the newest event.
+    kMaxTs,        // The greatest origin_server_ts of its events.
     kPublic,       // 1: listed in the room directory.
   };
   // kByPublic: the listed ones in the order of their size.
@@ -67,8 +68,8 @@ struct Events {
   enum Column : uint32_t {
     kRoom,
     kIdx,
-    kPos,       // Place in the global log, and in the room's timeline.
-    kEventId,   // Unique.
+    kPos,      // Place in the global log, and in the room's timeline.
+    kEventId,  // Unique.
     kType,
     kSender,
     kStateKey,  // Null for an event that is not state.
@@ -79,13 +80,23 @@ struct Events {
     kRedactedBy,  // The number of the redaction that was applied; 0 if none.
     kTxnDevice,   // Who sent it with which transaction id; null if neither.
     kTxnId,
-    kTs,        // origin_server_ts, in milliseconds.
-    kJson,      // Event::json(); its redacted form once redacted.
+    kTs,     // origin_server_ts, in milliseconds.
+    kMaxTs,  // The greatest kTs of the room up to this event.
+    kJson,   // Event::json(); its redacted form once redacted.
   };
-  // By kLog: the events of all rooms in the order of the log.
-  enum Index : uint32_t { kByEventId, kByPos, kByTs, kByLog };
+  // By kLog: the events of all rooms in the order of the log.  Within a room,
+  // numbers, positions and kMaxTs all grow together, so that any of them is
+  // found by bisection; an index that each event had to enter would cost more.
+  enum Index : uint32_t { kByEventId, kByLog };
 };
 extern const TableSpec kEvents;
+
+// Events whose origin_server_ts is below that of an event before them in the
+// room; all others have kTs = kMaxTs.
+struct LateEvents {
+  enum Column : uint32_t { kRoom, kTs, kIdx };
+};
+extern const TableSpec kLateEvents;
 
 // Names of the (type, state_key) numbers of a room.
 struct StateKeys {
@@ -117,7 +128,7 @@ struct Memberships {
     kMembership,  // Of the enum Membership.
     kIdx,         // The member event.
     kPos,
-    kForgotten,   // 1 after /forget.
+    kForgotten,  // 1 after /forget.
   };
   enum Index : uint32_t { kByRoom, kByPos };
 };
@@ -135,7 +146,7 @@ struct Transactions {
   enum Column : uint32_t {
     kUser,
     kDevice,
-    kScope,   // The request's path without its transaction id.
+    kScope,  // The request's path without its transaction id.
     kTxnId,
     kResult,  // What the answer was made from: an event id.
     kTs,      // Milliseconds, for pruning.
@@ -150,13 +161,13 @@ extern const TableSpec kTransactions;
 struct Relations {
   enum Column : uint32_t {
     kRoom,
-    kTarget,   // The event id that it relates to.
-    kPos,      // Of the event that relates ...
-    kIdx,      // ... and its number.
+    kTarget,  // The event id that it relates to.
+    kPos,     // Of the event that relates ...
+    kIdx,     // ... and its number.
     kRelType,
-    kType,     // Of that event.
+    kType,  // Of that event.
     kSender,
-    kKey,      // Of an annotation; null if none.
+    kKey,  // Of an annotation; null if none.
   };
   enum Index : uint32_t { kByRelType, kBySender };
 };
@@ -166,14 +177,14 @@ extern const TableSpec kRelations;
 struct RelationTargets {
   enum Column : uint32_t {
     kRoom,
-    kTarget,     // An event id.
-    kIdx,        // Its number, 0 if it is not in the room.
-    kChildren,   // How many events relate to it.
+    kTarget,      // An event id.
+    kIdx,         // Its number, 0 if it is not in the room.
+    kChildren,    // How many events relate to it.
     kReferences,  // Those of them with m.reference.
-    kEdit,       // The newest valid replacement, 0 if none: by kEditTs,
-    kEditTs,     // then by
-    kEditId,     // its event id.
-    kThreaded,   // How many events its thread has.
+    kEdit,        // The newest valid replacement, 0 if none: by kEditTs,
+    kEditTs,      // then by
+    kEditId,      // its event id.
+    kThreaded,    // How many events its thread has.
     kThreadLast,  // The last of them, 0 if none ...
     kThreadPos,   // ... and its position, null if none.
   };
