@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "matrixcore/event/types.h"
 #include "matrixcore/room/tables.h"
 #include "room/room_work.h"
 
@@ -54,9 +55,25 @@ Result<std::unique_ptr<LoadedRoom>> LoadedRoom::Load(RoomReader& reader,
     at = static_cast<StateSnap>(CellInt((*row)[StateSnaps::kBase]));
   }
   std::reverse(room->lineage.begin(), room->lineage.end());
+  MC_ASSIGN_OR_RETURN(const StateKeyNum policy,
+                      reader.KeyNum(head, kTypePolicy, ""));
+  room->has_policy = state->Find(policy) != 0;
   room->committed = head;
   room->head = std::move(head);
   return room;
+}
+
+std::unique_ptr<LoadedRoom> LoadedRoom::Clone() const {
+  auto copy = std::make_unique<LoadedRoom>();
+  copy->head = head;
+  copy->committed = committed;
+  copy->current = current;
+  copy->lineage = lineage;
+  copy->has_policy = has_policy;
+  copy->policy_members = policy_members;
+  copy->new_keys = new_keys;
+  copy->hot = hot;
+  return copy;
 }
 
 LoadedRoom::NewSnap LoadedRoom::PushState(const StateDeltaEntry& change) {

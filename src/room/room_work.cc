@@ -43,6 +43,15 @@ struct RoomWork::Draft {
   };
   std::vector<Redaction> redactions;
   std::optional<RoomPreview> preview;  // When it may have changed.
+  const std::vector<PolicyTurn::Answer>* answers = nullptr;
+  std::vector<PolicyQuestion> questions;
+  bool sets_policy = false;
+
+  // The next event as the policy server has seen it; null if it has not.
+  const PolicyTurn::Answer* Shown() const {
+    return events.size() < answers->size() ? &(*answers)[events.size()]
+                                           : nullptr;
+  }
 };
 
 namespace {
@@ -271,6 +280,7 @@ Result<RoomWork::Outcome> RoomWork::Process(const RoomRequest& request) {
 Result<RoomWork::Outcome> RoomWork::Add(const RoomRequest& request) {
   Draft draft;
   draft.head = room_.head;
+  draft.answers = &request.policy.answers;
   View view(*this, draft);
   Result<RoomChange> change = request.prepare(view);
   if (!view.failure().ok()) return view.failure();
@@ -282,6 +292,7 @@ Result<RoomWork::Outcome> RoomWork::Add(const RoomRequest& request) {
     MC_RETURN_IF_ERROR(AddDraft(event, view, draft));
   }
   MC_RETURN_IF_ERROR(UpdatePreview(view, draft));
+  outcome.questions = std::move(draft.questions);
   Apply(std::move(draft), &request);
   if (change->listed && *change->listed != room_.head.listed) {
     SetListed(*change->listed);
@@ -315,16 +326,18 @@ Result<RoomWork::Outcome> RoomWork::ProcessCreate(
   room_.head.creator = request.creator;
   Draft draft;
   draft.head = room_.head;
+  draft.answers = &request.policy.answers;
   View view(*this, draft);
   for (const EventDraft& event : request.drafts) {
     MC_RETURN_IF_ERROR(AddDraft(event, view, draft));
   }
   MC_RETURN_IF_ERROR(UpdatePreview(view, draft));
   const size_t count = draft.events.size();
+  std::vector<PolicyQuestion> questions = std::move(draft.questions);
   Apply(std::move(draft), nullptr);
   if (request.listed) SetListed(true);
   if (request.also) request.also(batch_, *new_room_);
-  return Outcome{.first = 0, .count = count};
+  return Outcome{.first = 0, .count = count, .questions = std::move(questions)};
 }
 
 Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
@@ -336,7 +349,9 @@ Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
   place.room_id = work.head.room_id;
   place.prev_events = work.head.extremities;
   place.depth = std::min(work.head.depth + 1, rules.max_depth);
-  place.now = env_.clock.Now();
+  const PolicyTurn::Answer* const shown = work.Shown();
+  place.now = shown == nullptr ? env_.clock.Now()
+                               : Timestamp{shown->event->origin_server_ts()};
   const bool is_create = work.head.last_idx == 0;
   if (!is_create) {
     std::optional<std::string_view> state_key;
@@ -352,7 +367,9 @@ Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
   MC_RETURN_IF_ERROR(view.failure());
   std::string opaque_id;
   if (rules.event_id_format == EventIdFormat::kServerGiven) {
-    opaque_id = env_.random.AlphaNumeric(kOpaqueIdLength);
+    opaque_id = shown == nullptr
+                    ? env_.random.AlphaNumeric(kOpaqueIdLength)
+                    : std::string(LocalpartOf(shown->event->event_id()));
     MC_RETURN_IF_ERROR(AddReferenceHashes(view, auth_events, place));
   }
   MC_ASSIGN_OR_RETURN(EventPtr event, BuildEvent(draft, place, env_.server_name,
@@ -361,6 +378,7 @@ Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
     work.head.room_id = event->room_id();
   }
   MC_RETURN_IF_ERROR(Authorise(*event, auth_events, view));
+  MC_RETURN_IF_ERROR(AddPolicySignature(view, work, &event));
   if (RelationOf(*event)) {
     MC_ASSIGN_OR_RETURN(RoomReader * reader, StoredRoom());
     MC_RETURN_IF_ERROR(relations_.LoadToAdd(
@@ -396,6 +414,7 @@ Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
       num = given;
     }
     work.state[num] = work.events.size();
+    if (made.Is(kTypePolicy, "")) work.sets_policy = true;
   }
   work.head.max_ts = std::max(work.head.max_ts, made.origin_server_ts());
   added.stored.max_ts = work.head.max_ts;
@@ -439,6 +458,74 @@ Status RoomWork::Authorise(const Event& event,
   if (verdict.allowed()) return OkStatus();
   return Status(StatusCode::kPermissionDenied, "M_FORBIDDEN",
                 fmt::format("{} ({})", verdict.detail, RuleName(verdict.rule)));
+}
+
+namespace {
+
+// A user more or less that is joined, if the event is of one of that server.
+int64_t JoinedChange(const AddedEvent& added, std::string_view server) {
+  const Event& event = *added.stored.event;
+  if (!event.is_state() || event.type() != kTypeMember ||
+      DomainOf(*event.state_key()) != server) {
+    return 0;
+  }
+  return int64_t{MembershipOf(event) == Membership::kJoin} -
+         int64_t{added.before == Membership::kJoin};
+}
+
+}  // namespace
+
+Result<int64_t> RoomWork::JoinedUsersOf(std::string_view server,
+                                        const Draft& work) {
+  std::optional<LoadedRoom::ServerMembers>& known = room_.policy_members;
+  if (!known || known->server != server) {
+    LoadedRoom::ServerMembers members{.server = std::string(server)};
+    if (room_.head.nid != 0) {
+      MC_ASSIGN_OR_RETURN(RoomReader * reader, Reader());
+      MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> rows,
+                          reader->Members(room_.head.nid, Membership::kJoin));
+      for (const MembershipRow& row : rows) {
+        members.joined += DomainOf(row.user_id) == server;
+      }
+    }
+    for (const NewEvent& added : events_) {
+      members.joined += JoinedChange(added, server);
+    }
+    known = std::move(members);
+  }
+  int64_t joined = known->joined;
+  for (const NewEvent& added : work.events) {
+    joined += JoinedChange(added, server);
+  }
+  return joined;
+}
+
+Status RoomWork::AddPolicySignature(const View& view, Draft& work,
+                                    EventPtr* event) {
+  if (!room_.has_policy && !work.sets_policy) return OkStatus();
+  if ((*event)->Is(kTypePolicy, "")) return OkStatus();
+  const auto server = PolicyServerOf(view.Find(kTypePolicy, ""));
+  MC_RETURN_IF_ERROR(view.failure());
+  if (!server) return OkStatus();
+  MC_ASSIGN_OR_RETURN(const int64_t joined, JoinedUsersOf(server->name, work));
+  if (joined == 0) return OkStatus();
+  const PolicyTurn::Answer* const shown = work.Shown();
+  if (shown == nullptr || shown->server != server->name ||
+      shown->event->event_id() != (*event)->event_id()) {
+    work.questions.push_back({work.events.size(), *event, server->name});
+    return OkStatus();
+  }
+  MC_ASSIGN_OR_RETURN(
+      EventPtr with_signature,
+      AddEventSignature(**event, server->name, kPolicyKeyId, shown->signature));
+  if (!server->key || !VerifyEventSignature(*with_signature, server->name,
+                                            kPolicyKeyId, *server->key)) {
+    return Status(StatusCode::kPermissionDenied, "M_FORBIDDEN",
+                  "The policy server signs with another key than the one in "
+                  "m.room.policy.");
+  }
+  *event = std::move(with_signature);
+  return OkStatus();
 }
 
 // Finds the event that a redaction strips, if it is here and the redaction
@@ -559,7 +646,12 @@ void RoomWork::ApplyState(NewEvent& added) {
                 {RoomCell(), int64_t{snap.snap}, int64_t{snap.parent},
                  int64_t{snap.base}, int64_t{snap.height}, Blob{snap.delta}});
   room_.hot[added.stored.idx] = event;
+  if (event->Is(kTypePolicy, "")) room_.has_policy = true;
   if (key.type != kTypeMember) return;
+  if (room_.policy_members) {
+    room_.policy_members->joined +=
+        JoinedChange(added, room_.policy_members->server);
+  }
   const Membership membership = MembershipOf(*event);
   batch_.PutRow(tables::kMemberships,
                 {key.state_key, RoomCell(), static_cast<int64_t>(membership),

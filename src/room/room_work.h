@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "matrixcore/room/room_writer.h"
+#include "room/policy_round.h"
 #include "room/relation_work.h"
 #include "room/room_caches.h"
 
@@ -31,6 +32,14 @@ struct LoadedRoom {
   RoomHead committed;             // What the store has.
   std::vector<EventIdx> current;  // The current state, by key number.
   std::vector<Link> lineage;      // Oldest first; ends at head.state.
+  // Whether it has, or had while it was loaded, an m.room.policy.
+  bool has_policy = false;
+  // Users of a policy server that are joined, with those of the open batch.
+  struct ServerMembers {
+    std::string server;
+    int64_t joined = 0;
+  };
+  std::optional<ServerMembers> policy_members;
   // Numbers given in the open batch.
   std::map<StateKey, StateKeyNum> new_keys;
   // Events that a view handed out as pointers, by number.
@@ -39,6 +48,8 @@ struct LoadedRoom {
 
   static Result<std::unique_ptr<LoadedRoom>> Load(RoomReader& reader,
                                                   RoomHead head);
+  // Without the observer's memory.
+  std::unique_ptr<LoadedRoom> Clone() const;
   // Makes `changes` the next state; gives the row of its snapshot: height, base
   // and delta.
   struct NewSnap {
@@ -81,6 +92,9 @@ class RoomWork : private RoomAddition {
     size_t count = 0;
     std::string existing = {};  // An event id; then count is 0.
     bool repeated = false;
+    // What the room's policy server has yet to say: then the batch must not be
+    // committed.
+    std::vector<PolicyQuestion> questions = {};
   };
   // On failure the batch and the room are as before.
   Result<Outcome> Process(const RoomRequest& request);
@@ -143,6 +157,9 @@ class RoomWork : private RoomAddition {
                             EventPlace& place);
   Status Authorise(const Event& event,
                    const std::vector<AuthEvent>& auth_events, const View& view);
+  // Adds the policy server's signature, or the question for it.
+  Status AddPolicySignature(const View& view, Draft& work, EventPtr* event);
+  Result<int64_t> JoinedUsersOf(std::string_view server, const Draft& work);
   Status FindRedactionTarget(const Event& event, Draft& work);
   Status UpdatePreview(const View& view, Draft& work);
   void SetListed(bool listed);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <deque>
 #include <future>
+#include <iterator>
 #include <utility>
 
 #include "matrixcore/base/bytes.h"
@@ -26,6 +27,9 @@ constexpr Duration kLeaseWait = seconds(10);
 // Transactions are pruned this often, this many rows at a time.
 constexpr int64_t kPruneIntervalMs = 3'600'000;
 constexpr size_t kPruneRows = 500;
+// Requests that are shown to a policy server together, and how often one is.
+constexpr size_t kMaxPolicyBatch = 16;
+constexpr int kMaxPolicyRounds = 5;
 // State events kept at hand for a room between batches.
 constexpr size_t kMaxHotEvents = 256;
 
@@ -101,6 +105,9 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
   void Drain(const ActorPtr& actor);
   Status Prepare(Actor& actor);
   void Work(const ActorPtr& actor, std::vector<RoomRequest> requests);
+  void AskPolicy(const std::shared_ptr<InFlight>& flight);
+  void OnPolicyAnswers(InFlight& flight,
+                       const std::vector<Result<Ed25519Signature>>& answers);
   void OnCommitted(const std::shared_ptr<InFlight>& flight,
                    Result<CommitInfo> result);
   void OnConflict(const std::shared_ptr<InFlight>& flight);
@@ -111,6 +118,10 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
   void Continue(const ActorPtr& actor);
   void FailAll(const ActorPtr& actor, const Status& status);
   void Create(CreateRoomRequest request);
+  void TryCreate(const std::shared_ptr<CreateRoomRequest>& request);
+  void AskPolicyToCreate(const std::shared_ptr<CreateRoomRequest>& request,
+                         RoomWork::Outcome outcome,
+                         std::vector<RoomWork::NewEvent> events);
   void End();
   void GiveOwnTime(CreateRoomRequest& request);
   void MaybePrune();
@@ -239,10 +250,18 @@ void RoomWriter::Rep::Drain(const ActorPtr& actor) {
   if (const Status ready = Prepare(*actor); !ready.ok()) {
     return FailAll(actor, ready);
   }
+  const size_t limit = actor->room->has_policy
+                           ? std::min(options.max_batch, kMaxPolicyBatch)
+                           : options.max_batch;
   std::vector<RoomRequest> requests;
   {
     MutexLock lock(actor->mutex);
-    while (!actor->queue.empty() && requests.size() < options.max_batch) {
+    // What a policy server has seen goes first, and alone: further events would
+    // have to be shown before any of them is sent.
+    const bool shown =
+        !actor->queue.empty() && actor->queue.front().policy.rounds > 0;
+    while (!actor->queue.empty() && requests.size() < limit &&
+           (actor->queue.front().policy.rounds > 0) == shown) {
       requests.push_back(std::move(actor->queue.front()));
       actor->queue.pop_front();
     }
@@ -252,9 +271,12 @@ void RoomWriter::Rep::Drain(const ActorPtr& actor) {
 
 void RoomWriter::Rep::Work(const ActorPtr& actor,
                            std::vector<RoomRequest> requests) {
-  RoomWork work(Env(), *actor->room);
+  // What may be refused is tried on a copy.
+  std::unique_ptr<LoadedRoom> trial =
+      actor->room->has_policy ? actor->room->Clone() : nullptr;
+  RoomWork work(Env(), trial ? *trial : *actor->room);
   Status loaded;
-  if (actor->attempts > 0) {
+  if (actor->attempts > 0 || trial != nullptr) {
     std::vector<const RoomRequest*> all;
     for (const RoomRequest& request : requests) all.push_back(&request);
     loaded = work.LoadTransactions(all);
@@ -262,6 +284,7 @@ void RoomWriter::Rep::Work(const ActorPtr& actor,
 
   auto flight = std::make_shared<InFlight>();
   flight->actor = actor;
+  bool must_ask = false;
   for (RoomRequest& request : requests) {
     Result<RoomWork::Outcome> outcome =
         loaded.ok() ? work.Process(request) : Result<RoomWork::Outcome>(loaded);
@@ -270,8 +293,18 @@ void RoomWriter::Rep::Work(const ActorPtr& actor,
       End();
       continue;
     }
+    must_ask = must_ask || !outcome->questions.empty();
     flight->outcomes.push_back(std::move(*outcome));
     flight->requests.push_back(std::move(request));
+  }
+  if (must_ask) {
+    flight->events = work.new_events();
+    if (trial == nullptr) actor->room.reset();
+    return AskPolicy(flight);
+  }
+  if (trial != nullptr) {
+    trial->extra = std::move(actor->room->extra);
+    actor->room = std::move(trial);
   }
   if (work.empty()) {
     const Position position = deps.store.LastPosition();
@@ -291,6 +324,78 @@ void RoomWriter::Rep::Work(const ActorPtr& actor,
                                          flight](Result<CommitInfo> result) {
     self->OnCommitted(flight, std::move(result));
   });
+}
+
+// --- Policy servers ---
+
+// Nothing of the batch is written yet.  The queue waits, the room does not
+// belong to anybody meanwhile.
+void RoomWriter::Rep::AskPolicy(const std::shared_ptr<InFlight>& flight) {
+  flight->actor->lease.reset();
+  std::vector<PolicyQuestion> questions;
+  for (const RoomWork::Outcome& outcome : flight->outcomes) {
+    questions.insert(questions.end(), outcome.questions.begin(),
+                     outcome.questions.end());
+  }
+  AskPolicyServer(deps.policy, std::move(questions),
+                  [self = shared_from_this(),
+                   flight](std::vector<Result<Ed25519Signature>> answers) {
+                    self->OnPolicyAnswers(*flight, answers);
+                  });
+}
+
+namespace {
+
+// Remembers the answers to the questions of one request, or says why it fails.
+// `next` is the first of them.
+Status TakePolicyAnswers(const RoomWork::Outcome& outcome,
+                         const std::vector<RoomWork::NewEvent>& events,
+                         const std::vector<Result<Ed25519Signature>>& answers,
+                         size_t next, PolicyTurn& turn) {
+  if (++turn.rounds > kMaxPolicyRounds) {
+    return Status(StatusCode::kUnavailable,
+                  "the room changed whenever its policy server was asked");
+  }
+  turn.answers.clear();
+  for (size_t i = 0; i < outcome.count; ++i) {
+    turn.answers.push_back({.event = events[outcome.first + i].stored.event});
+  }
+  for (const PolicyQuestion& question : outcome.questions) {
+    const Result<Ed25519Signature>& answer = answers[next++];
+    if (!answer.ok()) return answer.status();
+    turn.answers[question.index] = {question.event, question.server, *answer};
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+// Those whose events it signed are built again; the others are refused.
+void RoomWriter::Rep::OnPolicyAnswers(
+    InFlight& flight, const std::vector<Result<Ed25519Signature>>& answers) {
+  size_t next = 0;
+  std::vector<RoomRequest> signed_requests;
+  for (size_t i = 0; i < flight.requests.size(); ++i) {
+    RoomRequest& request = flight.requests[i];
+    const RoomWork::Outcome& outcome = flight.outcomes[i];
+    Status status = TakePolicyAnswers(outcome, flight.events, answers, next,
+                                      request.policy);
+    next += outcome.questions.size();
+    if (status.ok()) {
+      signed_requests.push_back(std::move(request));
+    } else {
+      request.done(std::move(status));
+      End();
+    }
+  }
+  {
+    MutexLock lock(flight.actor->mutex);
+    std::deque<RoomRequest>& queue = flight.actor->queue;
+    queue.insert(queue.begin(),
+                 std::make_move_iterator(signed_requests.begin()),
+                 std::make_move_iterator(signed_requests.end()));
+  }
+  Continue(flight.actor);
 }
 
 void RoomWriter::Rep::OnCommitted(const std::shared_ptr<InFlight>& flight,
@@ -497,15 +602,20 @@ void RoomWriter::Rep::Create(CreateRoomRequest request) {
       return request.done(ShuttingDown(), {});
   }
   GiveOwnTime(request);
+  TryCreate(std::make_shared<CreateRoomRequest>(std::move(request)));
+}
+
+void RoomWriter::Rep::TryCreate(
+    const std::shared_ptr<CreateRoomRequest>& request) {
   auto room = std::make_shared<LoadedRoom>();
   RoomWork work(Env(), *room);
-  Result<RoomWork::Outcome> outcome = work.ProcessCreate(request);
-  if (!outcome.ok()) {
-    request.done(std::move(outcome).status(), {});
-    return End();
+  Result<RoomWork::Outcome> outcome = work.ProcessCreate(*request);
+  if (outcome.ok() && !outcome->questions.empty()) {
+    return AskPolicyToCreate(request, std::move(*outcome), work.new_events());
   }
-  if (Status added = work.AddObserverRows(); !added.ok()) {
-    request.done(std::move(added), {});
+  Status status = outcome.ok() ? work.AddObserverRows() : outcome.status();
+  if (!status.ok()) {
+    request->done(std::move(status), {});
     return End();
   }
   auto flight = std::make_shared<InFlight>();
@@ -514,20 +624,41 @@ void RoomWriter::Rep::Create(CreateRoomRequest request) {
   flight->members = work.member_changes();
   flight->redacted = work.redacted();
   const PositionRef nid = *work.new_room();
-  auto done = std::make_shared<decltype(request.done)>(std::move(request.done));
   deps.store.CommitAsync(
       work.Finish(), [self = shared_from_this(), flight, room, nid,
-                      done](Result<CommitInfo> result) {
+                      request](Result<CommitInfo> result) {
         if (!result.ok()) {
-          (*done)(std::move(result).status(), {});
+          request->done(std::move(result).status(), {});
           return self->End();
         }
         room->head.nid = result->first + nid.index;
         self->deps.joined.Load(room->head.nid, {});
         self->deps.activity.Pending(room->head.nid);
         self->Publish(*flight, room->head, 0, *result);
-        (*done)(MakeAnswer(flight->events, flight->outcomes[0], *result),
-                room->head.room_id);
+        request->done(MakeAnswer(flight->events, flight->outcomes[0], *result),
+                      room->head.room_id);
+        self->End();
+      });
+}
+
+// A room that has a policy server from the start: this one.
+void RoomWriter::Rep::AskPolicyToCreate(
+    const std::shared_ptr<CreateRoomRequest>& request,
+    RoomWork::Outcome outcome, std::vector<RoomWork::NewEvent> events) {
+  std::vector<PolicyQuestion> questions = outcome.questions;
+  AskPolicyServer(
+      deps.policy, std::move(questions),
+      [self = shared_from_this(), request, outcome = std::move(outcome),
+       events = std::move(events)](
+          const std::vector<Result<Ed25519Signature>>& answers) {
+        Status status =
+            TakePolicyAnswers(outcome, events, answers, 0, request->policy);
+        // Not on the thread of whoever brought the answer.
+        if (status.ok() && self->deps.executor.PostAdmitted(
+                               [self, request] { self->TryCreate(request); })) {
+          return;
+        }
+        request->done(status.ok() ? ShuttingDown() : std::move(status), {});
         self->End();
       });
 }

@@ -181,10 +181,16 @@ const TableSpec kThreadUsers{
     .key_columns = 3,
 };
 
+const TableSpec kErasures{
+    .name = "erasures",
+    .columns = {{"user_id", kText}, {"pos", kInt64}},
+    .key_columns = 1,
+};
+
 std::vector<TableSpec> RoomTables() {
   return {kRooms,     kRoomPreviews,    kRoomCounters, kEvents,  kLateEvents,
           kStateKeys, kStateSnaps,      kMemberships,  kAliases, kTransactions,
-          kRelations, kRelationTargets, kThreadUsers};
+          kRelations, kRelationTargets, kThreadUsers,  kErasures};
 }
 
 }  // namespace matrixcore::tables

@@ -67,7 +67,7 @@ inline EventDraft MakeDraft(std::string_view type, std::string_view sender,
 // One process's worth of room floor; several may share a store.
 class RoomServer {
  public:
-  explicit RoomServer(Store& store_in)
+  explicit RoomServer(Store& store_in, PolicySigner* policy = nullptr)
       : store(store_in),
         random(NewSeededRandom(7)),
         key(SigningKey::Generate(*random, "test")),
@@ -78,7 +78,7 @@ class RoomServer {
         metrics(NewMetrics()),
         writer({.server_name = "x"},
                {store, coordinator, *executor, clock, *random, key, caches,
-                activity, joined, listener, *log, *metrics}) {}
+                activity, joined, listener, *log, *metrics, nullptr, policy}) {}
   ~RoomServer() {
     writer.Drain();
     executor->Shutdown();

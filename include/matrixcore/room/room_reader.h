@@ -4,6 +4,7 @@
 // state snapshots, key names) that all readers of a server share in RoomCaches.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -142,6 +143,10 @@ class RoomCaches {
   // wrote the room, or the room was purged).
   void ForgetRoom(RoomNid room);
 
+  // Somebody was erased (room/erasure.h).
+  void NoteErasure() { has_erasures_ = true; }
+  bool has_erasures() const { return has_erasures_; }
+
   struct Stats {
     uint64_t event_hits = 0, event_misses = 0, event_bytes = 0;
     uint64_t state_hits = 0, state_misses = 0, state_bytes = 0;
@@ -153,6 +158,7 @@ class RoomCaches {
   friend class RoomWriter;
   struct Rep;
   std::unique_ptr<Rep> rep_;
+  std::atomic<bool> has_erasures_{false};
 };
 
 // Not thread-safe: it belongs to the owner of `snapshot`; both references
@@ -163,6 +169,7 @@ class RoomReader {
       : snapshot_(snapshot), caches_(caches) {}
 
   Snapshot& snapshot() { return snapshot_; }
+  const RoomCaches& caches() const { return caches_; }
   Position position() const { return snapshot_.position(); }
 
   // --- Rooms ---

@@ -10,6 +10,11 @@
 //
 // No network or disk is waited for under the room's mutex.  Lock order: lease,
 // then store.
+//
+// In a room with a policy server (spec: server-server API, "Policy Servers")
+// the events are built, shown to that server while the room's other requests
+// wait and nobody holds the lease, then built again with its signatures.  An
+// event that it does not sign is not sent.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +37,7 @@
 #include "matrixcore/event/builder.h"
 #include "matrixcore/event/event.h"
 #include "matrixcore/room/commit_observer.h"
+#include "matrixcore/room/policy_signer.h"
 #include "matrixcore/room/room_reader.h"
 #include "matrixcore/store/store.h"
 
@@ -77,6 +83,18 @@ struct TransactionKey {
   std::string txn_id;
 };
 
+// What the room's policy server said of the events of a request.  Kept by the
+// writer between asking and sending; of no interest to others.
+struct PolicyTurn {
+  struct Answer {
+    EventPtr event = {};      // As it was shown.
+    std::string server = {};  // "" when nobody had to be asked.
+    Ed25519Signature signature = {};
+  };
+  int rounds = 0;
+  std::vector<Answer> answers = {};  // In the order of the request's events.
+};
+
 // What a request puts in the room: drafts in order, all of them or none.
 struct RoomChange {
   std::vector<EventDraft> drafts;
@@ -102,7 +120,8 @@ struct RoomRequest {
   // gives the events of the first time (only their id is certain to be known).
   // Errors: kNotFound without an errcode (no such room), kPermissionDenied
   // M_FORBIDDEN (auth rules; the message names the rule), what prepare or
-  // BuildEvent said, kResourceExhausted (queue full), kUnavailable.
+  // BuildEvent said, what the room's policy server said, kResourceExhausted
+  // (queue full), kUnavailable.
   struct Answer {
     std::vector<std::string> event_ids;
     std::vector<SentEvent> events;  // Empty for a repeat or an existing event.
@@ -110,6 +129,8 @@ struct RoomRequest {
     bool repeated = false;
   };
   UniqueFunction<void(Result<Answer>)> done;
+
+  PolicyTurn policy = {};
 };
 
 // A room to be made: its create event and all that belongs to it, in one
@@ -125,6 +146,8 @@ struct CreateRoomRequest {
   // Like RoomChange::also; `room` stands for the new room's nid.
   std::function<void(WriteBatch& batch, PositionRef room)> also;
   UniqueFunction<void(Result<RoomRequest::Answer>, std::string room_id)> done;
+
+  PolicyTurn policy = {};
 };
 
 // What was committed to a room, for those who tell clients and servers.
@@ -221,6 +244,8 @@ class RoomWriter {
     Logger& log;
     Metrics& metrics;
     CommitObserver* observer = nullptr;
+    // Null: nobody can be asked, and rooms with a policy server take no events.
+    PolicySigner* policy = nullptr;
   };
   RoomWriter(const Options& options, const Deps& deps);
   ~RoomWriter();

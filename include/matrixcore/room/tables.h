@@ -192,6 +192,12 @@ struct RelationTargets {
 };
 extern const TableSpec kRelationTargets;
 
+// Users who were erased, and since when.
+struct Erasures {
+  enum Column : uint32_t { kUser, kPos };
+};
+extern const TableSpec kErasures;
+
 // How many events a user has in a thread; no row for none.
 struct ThreadUsers {
   enum Column : uint32_t { kRoom, kRoot, kUser, kCount };
