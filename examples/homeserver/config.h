@@ -12,6 +12,7 @@
 #include "matrixcore/backends/sqlite.h"
 #include "matrixcore/base/log.h"
 #include "matrixcore/base/status.h"
+#include "matrixcore/net/curl_client.h"
 #include "matrixcore/net/http_server.h"
 
 namespace matrixcore::server {
@@ -51,6 +52,8 @@ struct Config {
   LaneConfig background;
   LaneConfig rooms;
   Duration graceful_stop = seconds(10);
+  CurlClientOptions federation{.max_redirects = 5};  // Other homeservers.
+  CurlClientOptions outbound;                        // Whatever users choose.
 
   // The file that was read, "" for none.
   std::string file;

@@ -49,6 +49,8 @@ struct Server::Parts {
   std::unique_ptr<Executor> interactive;
   std::unique_ptr<Executor> background;
   std::unique_ptr<Executor> rooms;
+  std::unique_ptr<HttpClient> federation;
+  std::unique_ptr<HttpClient> outbound;
   std::unique_ptr<Homeserver> homeserver;
   std::unique_ptr<HttpServer> http;
   bool stopped = false;
@@ -137,6 +139,10 @@ Status Server::Parts::OpenData() {
 }
 
 Status Server::Parts::StartHomeserver() {
+  MC_ASSIGN_OR_RETURN(federation,
+                      NewCurlClient(config.federation, *clock, *log, *metrics));
+  MC_ASSIGN_OR_RETURN(outbound,
+                      NewCurlClient(config.outbound, *clock, *log, *metrics));
   const HomeserverDeps deps{.store = *store,
                             .cache = *cache,
                             .blobs = *blobs,
@@ -151,7 +157,9 @@ Status Server::Parts::StartHomeserver() {
                             .timers = *timers,
                             .signing_key = *signing_key,
                             .log = *log,
-                            .metrics = *metrics};
+                            .metrics = *metrics,
+                            .federation = federation.get(),
+                            .outbound = outbound.get()};
   MC_ASSIGN_OR_RETURN(homeserver, Homeserver::Create(config.homeserver, deps));
   return OkStatus();
 }
@@ -235,6 +243,9 @@ void Server::Stop() {
                          parts_->rooms.get()}) {
     if (lane != nullptr) lane->Shutdown();
   }
+  // What still waits for others hears that it waits in vain.
+  parts_->federation.reset();
+  parts_->outbound.reset();
   parts_->homeserver.reset();
   if (parts_->search) parts_->search->Close();
   if (parts_->store) parts_->store->Close();

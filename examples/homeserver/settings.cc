@@ -166,6 +166,18 @@ std::string SetTrustedProxies(Config& config, const SettingValue& value) {
   return "";
 }
 
+// Of an HTTP client of ours.
+template <CurlClientOptions Config::*Client>
+std::string SetAllowLoopback(Config& config, const SettingValue& value) {
+  std::vector<IpRange>& allowed = (config.*Client).filter.allowed;
+  allowed.clear();
+  if (!std::get<bool>(value)) return "";
+  for (const std::string_view range : {"127.0.0.0/8", "::1"}) {
+    allowed.push_back(*IpRange::Parse(range));
+  }
+  return "";
+}
+
 std::string SetListenerAddress(ListenerConfig& listener,
                                const SettingValue& value) {
   const auto& address = std::get<std::string>(value);
@@ -204,8 +216,8 @@ constexpr Section kSections[] = {
     {"server", "Threads, queues, proxies and the end."},
     {"metrics", "Figures in Prometheus' text format at /metrics."},
     {"federation",
-     "Conversations with other homeservers, which this version does not hold "
-     "yet."},
+     "Requests to other homeservers. This version asks the policy servers of "
+     "rooms, and nobody else yet."},
     {"outbound",
      "Requests to push gateways, application services, identity servers and "
      "previewed pages."},
@@ -521,24 +533,29 @@ constexpr Setting kSettings[] = {
      Set<&Config::homeserver, &Options::metrics_addresses>},
 
     {"federation", "insecure_skip_tls_verify", kBool, "false",
-     "Accept any certificate of another server. For tests.", nullptr},
+     "Accept any certificate of another server. For tests.",
+     Set<&Config::federation, &CurlClientOptions::insecure_skip_tls_verify>},
     {"federation", "custom_ca_files", kStrings, "[]",
      "PEM files of certificate authorities that are trusted besides the "
      "system's.",
-     nullptr},
+     Set<&Config::federation, &CurlClientOptions::custom_ca_files>},
     {"federation", "allow_loopback", kBool, "false",
-     "Talk to servers on this machine. For tests.", nullptr},
+     "Talk to servers on this machine. For tests.",
+     SetAllowLoopback<&Config::federation>},
     {"federation", "allow_public_rooms", kBool, "false",
-     "Let other servers read the room directory.", nullptr},
+     "Let other servers read the room directory. Reserved: has no effect yet.",
+     nullptr},
 
     {"outbound", "insecure_skip_tls_verify", kBool, "false",
-     "Accept any certificate. For tests.", nullptr},
+     "Accept any certificate. For tests.",
+     Set<&Config::outbound, &CurlClientOptions::insecure_skip_tls_verify>},
     {"outbound", "custom_ca_files", kStrings, "[]",
      "PEM files of certificate authorities that are trusted besides the "
      "system's.",
-     nullptr},
+     Set<&Config::outbound, &CurlClientOptions::custom_ca_files>},
     {"outbound", "allow_loopback", kBool, "false",
-     "Allow connections to this machine. For tests.", nullptr},
+     "Allow connections to this machine. For tests.",
+     SetAllowLoopback<&Config::outbound>},
 
     {"app_services", "registration_files", kStrings, "[]",
      "Registration files (YAML), one for each application service.", nullptr},

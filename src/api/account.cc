@@ -91,15 +91,33 @@ Result<std::string> CheckRegistrationStage(Call& call, std::string_view type,
   return std::string(token);
 }
 
+// The same request once more: its answer was lost on the way.
+Result<Reply> RegisteredBefore(Call& call, const std::string& user,
+                               const Registration& wanted) {
+  AccountService& accounts = call.services.accounts;
+  MC_RETURN_IF_ERROR(
+      accounts.CheckPassword(user, wanted.password.value_or("")));
+  Registered registered{.user_id = user, .session = std::nullopt};
+  if (!wanted.inhibit_login) {
+    MC_ASSIGN_OR_RETURN(registered.session,
+                        accounts.OpenSession(user, wanted.session));
+  }
+  return RegisteredReply(call, registered);
+}
+
 Result<Reply> Register(Call& call) {
   MC_ASSIGN_OR_RETURN(const auto kind,
                       QueryEnum(call, "kind", {"guest", "user"}));
   if (kind == "guest") return RegisterGuest(call);
   RegistrationService& registration = call.services.registration;
   MC_RETURN_IF_ERROR(registration.CheckOpen(false));
+  MC_RETURN_IF_ERROR(RestoreFields(call, "register"));
   MC_ASSIGN_OR_RETURN(Registration wanted, ReadRegistration(call.root()));
   MC_ASSIGN_OR_RETURN(const auto guest,
                       OptionalString(call.root(), "guest_access_token"));
+  if (const std::string user = ResultOfCall(call, "register"); !user.empty()) {
+    return RegisteredBefore(call, user, wanted);
+  }
   if (wanted.username && !guest) {
     MC_ASSIGN_OR_RETURN(wanted.username,
                         registration.CheckAvailable(*wanted.username));
@@ -119,8 +137,10 @@ Result<Reply> Register(Call& call) {
             call.services.uia.StageValue(session, kTokenStage);
         MC_ASSIGN_OR_RETURN(const Registered registered,
                             registration.Register(wanted));
+        call.services.uia.FinishWith(session, registered.user_id);
         return RegisteredReply(call, registered);
-      });
+      },
+      /*keep_fields=*/true);
 }
 
 Result<Reply> CheckUsernameAvailability(Call& call) {

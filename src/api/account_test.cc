@@ -51,6 +51,41 @@ TEST(RegisterTest, AnEmptyRequestIsToldTheFlows) {
   EXPECT_THAT(TextAt(response, "session"), MatchesRegex("[A-Za-z0-9]{24}"));
 }
 
+TEST(RegisterTest, TheSecondRequestMayRepeatNothingButAuth) {
+  FakeHomeserver server;
+  const HttpResponse first = Post(
+      server, kRegister,
+      R"({"username":"alice","password":"sUp3rs3kr1t","device_id":"DEV"})");
+  EXPECT_EQ(first.status, 401);
+  const std::string auth =
+      fmt::format(R"({{"auth":{{"type":"m.login.dummy","session":"{}"}}}})",
+                  TextAt(first, "session"));
+  const HttpResponse second = Post(server, kRegister, auth);
+  EXPECT_EQ(second.status, 200) << second.body;
+  EXPECT_EQ(TextAt(second, "user_id"), "@alice:fake.example");
+  EXPECT_EQ(TextAt(second, "device_id"), "DEV");
+  // The session has ended, and what it kept with it.
+  EXPECT_EQ(Post(server, kRegister, auth).status, 401);
+}
+
+TEST(RegisterTest, TheSameRequestAgainGetsTheSameUser) {
+  FakeHomeserver server;
+  const std::string session = TextAt(
+      Post(server, kRegister, R"({"password":"sUp3rs3kr1t"})"), "session");
+  const auto request = [&](std::string_view password) {
+    return fmt::format(
+        R"({{"password":"{}","auth":{{"type":"m.login.dummy","session":"{}"}}}})",
+        password, session);
+  };
+  const HttpResponse first = Post(server, kRegister, request("sUp3rs3kr1t"));
+  EXPECT_EQ(first.status, 200) << first.body;
+  const HttpResponse again = Post(server, kRegister, request("sUp3rs3kr1t"));
+  EXPECT_EQ(again.status, 200) << again.body;
+  EXPECT_EQ(TextAt(again, "user_id"), TextAt(first, "user_id"));
+  EXPECT_NE(TextAt(again, "access_token"), TextAt(first, "access_token"));
+  EXPECT_EQ(Post(server, kRegister, request("another")).status, 401);
+}
+
 TEST(RegisterTest, OneRequestWithDummyAndNoSessionRegisters) {
   FakeHomeserver server;
   const HttpResponse response = Post(server, kRegister, Registration("alice"));

@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <future>
 #include <utility>
 
 #include "api/router.h"
 #include "api/routes.h"
 #include "matrixcore/api/services.h"
+#include "matrixcore/federation/policy_client.h"
+#include "matrixcore/federation/server_resolver.h"
 #include "matrixcore/id/identifiers.h"
+#include "matrixcore/room/erasure.h"
 #include "matrixcore/room/room_reader.h"
 #include "matrixcore/room/room_writer.h"
 #include "matrixcore/room/tables.h"
@@ -141,8 +145,10 @@ Status LeaveAllRooms(Store& store, RoomCaches& caches, RoomService& rooms,
   session.user_id = user_id;
   Status first_failure;
   for (const std::string& room_id : ids) {
-    Status status = rooms.Leave(
-        session, {.room_id = room_id, .target = user_id, .reason = {}});
+    std::promise<Status> left;
+    rooms.Leave(session, {.room_id = room_id, .target = user_id, .reason = {}},
+                [&left](Status status) { left.set_value(std::move(status)); });
+    Status status = left.get_future().get();
     if (!status.ok() && first_failure.ok()) first_failure = std::move(status);
   }
   return first_failure;
@@ -217,6 +223,8 @@ struct Homeserver::Rep {
   CommitListeners listeners;
   PushProfiles push_profiles;
   UnreadTracker unread;
+  std::unique_ptr<ServerResolver> resolver;  // Null if nobody can be reached.
+  std::unique_ptr<PolicyClient> policy;
   RoomWriter room_writer;
 
   // Services.
@@ -233,6 +241,7 @@ struct Homeserver::Rep {
   CrossSigningService cross_signing;
   KeyBackupService key_backup;
   DehydratedDeviceService dehydrated_devices;
+  IdentityClient identity;
   RoomService rooms;
   MessageService messages;
   HistoryService history;
@@ -277,6 +286,18 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
               .joined = joined_users,
               .clock = d.clock,
               .server_name = options.server_name}),
+      resolver(d.federation == nullptr
+                   ? nullptr
+                   : std::make_unique<ServerResolver>(ServerResolver::Options{},
+                                                      *d.federation, d.clock)),
+      policy(
+          resolver == nullptr
+              ? nullptr
+              : std::make_unique<PolicyClient>(
+                    PolicyClient::Options{.server_name = options.server_name},
+                    PolicyClient::Deps{.client = *d.federation,
+                                       .resolver = *resolver,
+                                       .signing_key = d.signing_key})),
       room_writer({.server_name = options.server_name},
                   {.store = store,
                    .coordinator = d.coordinator,
@@ -290,7 +311,8 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                    .listener = listeners,
                    .log = d.log,
                    .metrics = d.metrics,
-                   .observer = &unread}),
+                   .observer = &unread,
+                   .policy = policy.get()}),
       accounts({.server_name = options.server_name,
                 .password_cost = options.password_cost,
                 .access_token_lifetime_ms = options.access_token_lifetime_ms,
@@ -342,12 +364,15 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
       key_backup({.max_keys = options.user_limits.backup_keys}, store,
                  accounts),
       dehydrated_devices(store, accounts),
+      identity(d.outbound),
       rooms({.server_name = options.server_name,
              .default_room_version = options.default_room_version},
             {.store = store,
              .caches = room_caches,
              .writer = room_writer,
-             .random = d.random}),
+             .random = d.random,
+             .background = d.background,
+             .identity = identity}),
       messages({.store = store, .caches = room_caches, .writer = room_writer}),
       history({.store = store, .caches = room_caches, .clock = d.clock}),
       relations({.store = store, .caches = room_caches, .clock = d.clock}),
@@ -467,8 +492,11 @@ Result<std::unique_ptr<Homeserver>> Homeserver::Create(
     HomeserverOptions options, const HomeserverDeps& deps) {
   MC_RETURN_IF_ERROR(CheckOptions(options));
   MC_RETURN_IF_ERROR(ClaimStore(deps.store, options.server_name));
-  return std::unique_ptr<Homeserver>(
-      new Homeserver(std::make_unique<Rep>(std::move(options), deps)));
+  auto rep = std::make_unique<Rep>(std::move(options), deps);
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps.store.NewSnapshot());
+  MC_RETURN_IF_ERROR(LoadErasures(*snapshot, rep->room_caches));
+  return std::unique_ptr<Homeserver>(new Homeserver(std::move(rep)));
 }
 
 void Homeserver::Handle(HttpRequest request, Responder respond) {

@@ -17,48 +17,62 @@ Result<std::optional<std::string>> ReasonOf(const Call& call) {
   return std::optional<std::string>(std::string(*reason));
 }
 
-Reply RoomReply(std::string_view room_id) {
-  return ObjectReply([&](json::Writer& w) { w.Field("room_id", room_id); });
+RoomService::RoomDone AnswerWithRoom(ReplySender send) {
+  return [send = std::move(send)](Result<std::string> room_id) mutable {
+    if (!room_id.ok()) return send(std::move(room_id).status());
+    send(ObjectReply([&](json::Writer& w) { w.Field("room_id", *room_id); }));
+  };
 }
 
-Result<Reply> Join(Call& call) {
+RoomService::Done AnswerEmpty(ReplySender send) {
+  return [send = std::move(send)](Status status) mutable {
+    send(status.ok() ? Result<Reply>(EmptyReply())
+                     : Result<Reply>(std::move(status)));
+  };
+}
+
+Result<JoinRequest> JoinRequestOf(const Call& call) {
   JoinRequest join;
   join.room_id_or_alias = call.path[0];
   MC_ASSIGN_OR_RETURN(join.reason, ReasonOf(call));
   MC_ASSIGN_OR_RETURN(join.third_party_signed,
                       OptionalObject(call.root(), "third_party_signed"));
-  MC_ASSIGN_OR_RETURN(const std::string room_id,
-                      call.services.rooms.Join(*call.session, join));
-  return RoomReply(room_id);
+  join.body = call.root();
+  return join;
+}
+
+void Join(std::unique_ptr<Call> call, ReplySender send) {
+  const Result<JoinRequest> join = JoinRequestOf(*call);
+  if (!join.ok()) return send(join.status());
+  call->services.rooms.Join(*call->session, *join,
+                            AnswerWithRoom(std::move(send)));
 }
 
 // The same for a room id only.
-Result<Reply> JoinById(Call& call) {
-  if (!IsRoomId(call.path[0])) {
-    return InvalidParam(call.path[0] + " is not a room id.");
+void JoinById(std::unique_ptr<Call> call, ReplySender send) {
+  if (!IsRoomId(call->path[0])) {
+    return send(InvalidParam(call->path[0] + " is not a room id."));
   }
-  return Join(call);
+  Join(std::move(call), std::move(send));
 }
 
-Result<Reply> Knock(Call& call) {
-  MC_ASSIGN_OR_RETURN(auto reason, ReasonOf(call));
-  MC_ASSIGN_OR_RETURN(const std::string room_id,
-                      call.services.rooms.Knock(*call.session, call.path[0],
-                                                std::move(reason)));
-  return RoomReply(room_id);
+void Knock(std::unique_ptr<Call> call, ReplySender send) {
+  const Result<std::optional<std::string>> reason = ReasonOf(*call);
+  if (!reason.ok()) return send(reason.status());
+  call->services.rooms.Knock(*call->session, call->path[0], *reason,
+                             AnswerWithRoom(std::move(send)));
 }
 
 }  // namespace
 
-Status ThirdPartyInvite(json::Value invite) {
-  for (const std::string_view field :
-       {"id_server", "id_access_token", "medium", "address"}) {
-    MC_RETURN_IF_ERROR(RequiredString(invite, field).status());
-  }
-  return Status(
-      StatusCode::kPermissionDenied, "M_THREEPID_DENIED",
-      "Invites by e-mail or phone need an identity server, and none is "
-      "configured.");
+Result<ThirdPartyInvitee> ReadThirdPartyInvite(json::Value invite) {
+  ThirdPartyInvitee invitee;
+  MC_ASSIGN_OR_RETURN(invitee.id_server, RequiredString(invite, "id_server"));
+  MC_ASSIGN_OR_RETURN(invitee.id_access_token,
+                      RequiredString(invite, "id_access_token"));
+  MC_ASSIGN_OR_RETURN(invitee.medium, RequiredString(invite, "medium"));
+  MC_ASSIGN_OR_RETURN(invitee.address, RequiredString(invite, "address"));
+  return invitee;
 }
 
 namespace {
@@ -72,41 +86,37 @@ Result<MembershipChange> ChangeOfOther(const Call& call) {
   return change;
 }
 
-Result<Reply> Invite(Call& call) {
-  const json::Value body = call.root();
-  if (!body["user_id"] && (body["id_server"] || body["medium"])) {
-    return ThirdPartyInvite(body);
-  }
-  MC_ASSIGN_OR_RETURN(const MembershipChange change, ChangeOfOther(call));
-  MC_RETURN_IF_ERROR(call.services.rooms.Invite(*call.session, change));
-  return EmptyReply();
-}
-
-Result<Reply> Kick(Call& call) {
-  MC_ASSIGN_OR_RETURN(const MembershipChange change, ChangeOfOther(call));
-  MC_RETURN_IF_ERROR(call.services.rooms.Kick(*call.session, change));
-  return EmptyReply();
-}
-
-Result<Reply> Ban(Call& call) {
-  MC_ASSIGN_OR_RETURN(const MembershipChange change, ChangeOfOther(call));
-  MC_RETURN_IF_ERROR(call.services.rooms.Ban(*call.session, change));
-  return EmptyReply();
-}
-
-Result<Reply> Unban(Call& call) {
-  MC_ASSIGN_OR_RETURN(const MembershipChange change, ChangeOfOther(call));
-  MC_RETURN_IF_ERROR(call.services.rooms.Unban(*call.session, change));
-  return EmptyReply();
-}
-
-Result<Reply> Leave(Call& call) {
+Result<MembershipChange> ChangeOfOneself(const Call& call) {
   MembershipChange change;
   change.room_id = call.path[0];
   change.target = call.user_id();
   MC_ASSIGN_OR_RETURN(change.reason, ReasonOf(call));
-  MC_RETURN_IF_ERROR(call.services.rooms.Leave(*call.session, change));
-  return EmptyReply();
+  return change;
+}
+
+using ChangeFunction = void (RoomService::*)(const Session&,
+                                             const MembershipChange&,
+                                             RoomService::Done);
+
+template <ChangeFunction Change,
+          Result<MembershipChange> (*Read)(const Call&) = &ChangeOfOther>
+void ChangeMembership(std::unique_ptr<Call> call, ReplySender send) {
+  const Result<MembershipChange> change = Read(*call);
+  if (!change.ok()) return send(change.status());
+  (call->services.rooms.*Change)(*call->session, *change,
+                                 AnswerEmpty(std::move(send)));
+}
+
+void Invite(std::unique_ptr<Call> call, ReplySender send) {
+  const json::Value body = call->root();
+  if (body["user_id"] || !(body["id_server"] || body["medium"])) {
+    return ChangeMembership<&RoomService::Invite>(std::move(call),
+                                                  std::move(send));
+  }
+  const Result<ThirdPartyInvitee> invitee = ReadThirdPartyInvite(body);
+  if (!invitee.ok()) return send(invitee.status());
+  call->services.rooms.InviteByThirdParty(
+      *call->session, call->path[0], *invitee, AnswerEmpty(std::move(send)));
 }
 
 Result<Reply> Forget(Call& call) {
@@ -140,13 +150,14 @@ constexpr std::array kRoutes = {
     Post("/_matrix/client/v3/rooms/{roomId}/invite", RateLimit::kJoin,
          Body::kObject, &Invite, "inviteUser"),
     Post("/_matrix/client/v3/rooms/{roomId}/leave", RateLimit::kDefault,
-         Body::kOptionalObject, &Leave, "leaveRoom"),
+         Body::kOptionalObject,
+         &ChangeMembership<&RoomService::Leave, &ChangeOfOneself>, "leaveRoom"),
     Post("/_matrix/client/v3/rooms/{roomId}/kick", RateLimit::kDefault,
-         Body::kObject, &Kick, "kick"),
+         Body::kObject, &ChangeMembership<&RoomService::Kick>, "kick"),
     Post("/_matrix/client/v3/rooms/{roomId}/ban", RateLimit::kDefault,
-         Body::kObject, &Ban, "ban"),
+         Body::kObject, &ChangeMembership<&RoomService::Ban>, "ban"),
     Post("/_matrix/client/v3/rooms/{roomId}/unban", RateLimit::kDefault,
-         Body::kObject, &Unban, "unban"),
+         Body::kObject, &ChangeMembership<&RoomService::Unban>, "unban"),
     Post("/_matrix/client/v3/rooms/{roomId}/forget", RateLimit::kDefault,
          Body::kOptionalObject, &Forget, "forgetRoom"),
     Route{HttpMethod::kGet, "/_matrix/client/v3/joined_rooms", Auth::kUser,

@@ -39,7 +39,11 @@ std::optional<std::string> Owned(std::optional<std::string_view> text) {
   return std::string(*text);
 }
 
-Result<Reply> CreateRoom(Call& call) {
+// Each costs requests to other servers.
+constexpr size_t kMaxThirdPartyInvites = 50;
+
+// Views the call's body.
+Result<NewRoom> NewRoomOf(const Call& call) {
   const json::Value body = call.root();
   NewRoom room;
   MC_ASSIGN_OR_RETURN(room.preset, PresetOf(body));
@@ -62,12 +66,35 @@ Result<Reply> CreateRoom(Call& call) {
                       OptionalObject(body, "power_level_content_override"));
   MC_ASSIGN_OR_RETURN(const json::Value third_party,
                       OptionalArray(body, "invite_3pid"));
-  for (const json::Value invite : third_party) {
-    return ThirdPartyInvite(invite);
+  if (third_party.size() > kMaxThirdPartyInvites) {
+    return InvalidParam("`invite_3pid` is too long.");
   }
-  MC_ASSIGN_OR_RETURN(const std::string room_id,
-                      call.services.rooms.CreateRoom(*call.session, room));
-  return ObjectReply([&](json::Writer& w) { w.Field("room_id", room_id); });
+  for (const json::Value invite : third_party) {
+    MC_ASSIGN_OR_RETURN(ThirdPartyInvitee invitee,
+                        ReadThirdPartyInvite(invite));
+    room.invite_3pid.push_back(std::move(invitee));
+  }
+  return room;
+}
+
+Result<Reply> CreatedReply(const Result<std::string>& room_id) {
+  if (!room_id.ok()) return room_id.status();
+  return ObjectReply([&](json::Writer& w) { w.Field("room_id", *room_id); });
+}
+
+void CreateRoom(std::unique_ptr<Call> call, ReplySender send) {
+  const Result<NewRoom> room = NewRoomOf(*call);
+  if (!room.ok()) return send(room.status());
+  RoomService& rooms = call->services.rooms;
+  if (room->invite_3pid.empty()) {
+    return send(CreatedReply(rooms.CreateRoom(*call->session, *room)));
+  }
+  const std::shared_ptr<Call> owner = std::move(call);
+  rooms.CreateRoom(
+      *owner->session, *room, owner,
+      [send = std::move(send)](const Result<std::string>& room_id) mutable {
+        send(CreatedReply(room_id));
+      });
 }
 
 Result<Reply> UpgradeRoom(Call& call) {
@@ -102,10 +129,13 @@ Result<Reply> SetRoomAlias(Call& call) {
   return EmptyReply();
 }
 
-Result<Reply> DeleteRoomAlias(Call& call) {
-  MC_RETURN_IF_ERROR(
-      call.services.rooms.DeleteAlias(*call.session, call.path[0]));
-  return EmptyReply();
+void DeleteRoomAlias(std::unique_ptr<Call> call, ReplySender send) {
+  call->services.rooms.DeleteAlias(
+      *call->session, call->path[0],
+      [send = std::move(send)](Status status) mutable {
+        send(status.ok() ? Result<Reply>(EmptyReply())
+                         : Result<Reply>(std::move(status)));
+      });
 }
 
 Result<Reply> GetLocalAliases(Call& call) {

@@ -3,12 +3,12 @@
 
 #include "matrixcore/base/status.h"
 #include "matrixcore/json/value.h"
+#include "matrixcore/service/identity.h"
 
 namespace matrixcore::api {
 
-// The answer to an Invite3pid object: they need an identity server, and this
-// server asks none.  M_THREEPID_DENIED; M_MISSING_PARAM and M_BAD_JSON for an
-// object that is not complete.
-Status ThirdPartyInvite(json::Value invite);
+// An Invite3pid object.  M_MISSING_PARAM and M_BAD_JSON for one that is not
+// complete.
+Result<ThirdPartyInvitee> ReadThirdPartyInvite(json::Value invite);
 
 }  // namespace matrixcore::api

@@ -4,19 +4,44 @@
 
 #include "api/params.h"
 #include "matrixcore/api/services.h"
+#include "matrixcore/json/object.h"
 #include "matrixcore/service/accounts.h"
 
 namespace matrixcore::api {
 
+namespace {
+
+std::string OperationOf(const Call& call, std::string_view operation) {
+  std::string name(operation);
+  for (const std::string& value : call.path) name.append("\n").append(value);
+  return name;
+}
+
+}  // namespace
+
+Status RestoreFields(Call& call, std::string_view operation) {
+  const json::Value auth = call.root()["auth"];
+  const auto session = auth["session"].AsString();
+  if (!session || call.root().size() != 1) return OkStatus();
+  const std::string fields =
+      call.services.uia.Fields(*session, OperationOf(call, operation));
+  if (fields.empty()) return OkStatus();
+  MC_ASSIGN_OR_RETURN(const json::Document begun,
+                      json::Document::ParseView(fields));
+  json::Object body = json::Object::From(begun.root());
+  body.SetRaw("auth", std::string(auth.raw()));
+  MC_ASSIGN_OR_RETURN(call.body, json::Document::Parse(body.ToJson()));
+  return OkStatus();
+}
+
 Result<Reply> WithUia(
     Call& call, std::string_view operation, std::vector<UiaFlow> flows,
     const UiaStageCheck& check,
-    const std::function<Result<Reply>(const std::string& session)>& act) {
+    const std::function<Result<Reply>(const std::string& session)>& act,
+    bool keep_fields) {
   UiaRequest request;
-  request.operation = operation;
-  for (const std::string& value : call.path) {
-    request.operation.append("\n").append(value);
-  }
+  request.operation = OperationOf(call, operation);
+  request.keep_fields = keep_fields;
   if (call.session) request.user_id = call.user_id();
   request.body = call.root();
   request.flows = std::move(flows);
@@ -33,6 +58,14 @@ Result<Reply> WithUia(
   return result;
 }
 
+std::string ResultOfCall(Call& call, std::string_view operation) {
+  UiaRequest request;
+  request.operation = OperationOf(call, operation);
+  if (call.session) request.user_id = call.user_id();
+  request.body = call.root();
+  return call.services.uia.ResultOf(request);
+}
+
 Result<Reply> WithPassword(Call& call, std::string_view operation,
                            const std::function<Result<Reply>()>& act) {
   const auto check = [&call](std::string_view,
@@ -41,7 +74,9 @@ Result<Reply> WithPassword(Call& call, std::string_view operation,
     MC_ASSIGN_OR_RETURN(const std::string_view password,
                         RequiredString(auth, "password"));
     if (user != call.user_id()) {
-      return Forbidden("These are the credentials of another user");
+      // Trying again would not help.
+      return Status(StatusCode::kFailedPrecondition, "M_FORBIDDEN",
+                    "These are the credentials of another user");
     }
     MC_RETURN_IF_ERROR(call.services.accounts.CheckPassword(user, password));
     return std::string();

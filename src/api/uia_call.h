@@ -10,13 +10,21 @@
 
 namespace matrixcore::api {
 
+// For operations that keep them: gives a call that brings nothing but `auth`
+// the fields with which its session was begun.
+Status RestoreFields(Call& call, std::string_view operation);
+
 // Runs `act` once the client has completed a flow; until then, answers 401 with
 // what there is to do.  `operation` is the route's; together with the path and
 // the user it is what the session is bound to.  `act` gets the session's id.
 Result<Reply> WithUia(
     Call& call, std::string_view operation, std::vector<UiaFlow> flows,
     const UiaStageCheck& check,
-    const std::function<Result<Reply>(const std::string& session)>& act);
+    const std::function<Result<Reply>(const std::string& session)>& act,
+    bool keep_fields = false);
+
+// What UiaService remembers of the same request, which has been done before.
+std::string ResultOfCall(Call& call, std::string_view operation);
 
 // The same for whoever is logged in and gives their password again
 // (m.login.password).  Slow: for the background lane.

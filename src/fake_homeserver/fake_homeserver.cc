@@ -115,7 +115,9 @@ void FakeHomeserver::Rep::Begin() {
        .timers = time,
        .signing_key = key,
        .log = options.log == nullptr ? *null_log : *options.log,
-       .metrics = *metrics});
+       .metrics = *metrics,
+       .federation = options.network,
+       .outbound = options.network});
   if (!made.ok()) Fail(made.status().ToString());
   server = std::move(made).value();
 }

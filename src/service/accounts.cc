@@ -10,6 +10,7 @@
 #include "matrixcore/base/mutex.h"
 #include "matrixcore/crypto/hash.h"
 #include "matrixcore/id/identifiers.h"
+#include "matrixcore/room/erasure.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/e2ee_tables.h"
 #include "matrixcore/service/user_directory.h"
@@ -627,6 +628,7 @@ Status AccountService::Deactivate(std::string_view user_id, bool erase) {
   if (erase) {
     batch.DeleteRows(kProfiles, {user});
     batch.DeleteRows(kAccountData, {user});
+    AddErasure(batch, user);
   }
   MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
                       rep_->deps.store.Commit(std::move(batch)));

@@ -13,6 +13,7 @@ namespace matrixcore {
 
 // What `unsigned` needs.
 struct ClientEvents::Extras {
+  EventPtr redacted;  // What is shown instead of an event of somebody erased.
   EventPtr previous;  // The state event that was replaced.
   bool previous_visible = false;
   EventPtr redaction;

@@ -5,8 +5,10 @@
 #include <array>
 #include <utility>
 
+#include "matrixcore/event/redaction.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/json/object.h"
+#include "matrixcore/room/erasure.h"
 #include "service/client_event_extras.h"
 
 namespace matrixcore {
@@ -31,6 +33,12 @@ Result<std::vector<ClientEvents::Extras>> ClientEvents::LoadExtras(
     const RoomHead& room, std::span<const StoredEvent> events,
     const ClientEventFormat& format, Depth depth) {
   std::vector<Extras> extras(events.size());
+  MC_ASSIGN_OR_RETURN(const std::vector<bool> erased,
+                      ErasedEvents(reader_, room, session_.user_id, events));
+  for (size_t i = 0; i < erased.size(); ++i) {
+    if (!erased[i]) continue;
+    MC_ASSIGN_OR_RETURN(extras[i].redacted, RedactEvent(*events[i].event));
+  }
 
   std::vector<EventIdx> replaced;
   std::vector<size_t> places;
@@ -44,9 +52,13 @@ Result<std::vector<ClientEvents::Extras>> ClientEvents::LoadExtras(
                         reader_.StoredEvents(room, replaced));
     MC_ASSIGN_OR_RETURN(const std::vector<bool> visible,
                         reader_.Visible(room, session_.user_id, previous));
+    MC_ASSIGN_OR_RETURN(
+        const std::vector<bool> gone,
+        ErasedEvents(reader_, room, session_.user_id, previous));
     for (size_t i = 0; i < places.size(); ++i) {
       extras[places[i]].previous = previous[i].event;
-      extras[places[i]].previous_visible = visible[i];
+      extras[places[i]].previous_visible =
+          visible[i] && (gone.empty() || !gone[i]);
     }
   }
 
@@ -92,7 +104,8 @@ Result<std::vector<ClientEvents::Extras>> ClientEvents::LoadExtras(
 void ClientEvents::WriteOne(json::Writer& out, const RoomHead& room,
                             const StoredEvent& stored, const Extras& extras,
                             const ClientEventFormat& format) const {
-  const Event& event = *stored.event;
+  const Event& event =
+      extras.redacted == nullptr ? *stored.event : *extras.redacted;
   out.BeginObject();
   if (format.federation) {
     // The members of the PDU, as they are.

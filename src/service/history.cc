@@ -111,7 +111,13 @@ Result<std::string> HistoryService::Messages(const Session& session,
   out.Key("chunk");
   MC_RETURN_IF_ERROR(
       events.WriteArray(out, view.room, page.events, kWithRelations));
-  if (page.next) out.Field("end", TokenAt(*page.next));
+  // Behind the newest event more may come, for those who will see it; an empty
+  // page then ends a client's walk.
+  const bool goes_on = !query.backwards && !query.to && !page.events.empty() &&
+                       view.until >= reader.position();
+  if (page.next || goes_on) {
+    out.Field("end", TokenAt(page.next.value_or(reader.position())));
+  }
   out.Field("start", TokenAt(start));
   if (query.filter.lazy_load_members && !page.events.empty()) {
     MC_ASSIGN_OR_RETURN(

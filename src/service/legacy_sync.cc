@@ -178,7 +178,9 @@ Status RoomInfoWriter::WriteMessages(const RoomWindow& window) {
   out_.Key("chunk");
   MC_RETURN_IF_ERROR(events_.WriteArray(out_, window.room, page.events, {}));
   out_.Field("end", TokenAt(until));
-  if (page.next) out_.Field("start", TokenAt(*page.next));
+  const Position first =
+      page.events.empty() ? until : page.events.front().pos - 1;
+  out_.Field("start", TokenAt(page.next.value_or(first)));
   out_.EndObject();
   return OkStatus();
 }

@@ -14,6 +14,7 @@
 #include "matrixcore/json/writer.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/service/rooms.h"
+#include "service/canonical_alias.h"
 #include "service/room_access.h"
 #include "service/room_settings.h"
 
@@ -172,7 +173,7 @@ Result<RoomService::OldRoom> RoomService::ReadOldRoom(
     RoomReader& reader, std::string_view room_id) {
   OldRoom room;
   MC_ASSIGN_OR_RETURN(auto head, reader.Head(room_id));
-  if (!head) return ForbiddenError("You may not upgrade this room.");
+  if (!head) return NotFoundError("There is no such room here.");
   room.head = std::move(*head);
   std::vector<std::string_view> types = {kTypeCreate, kTypeJoinRules,
                                          kTypePowerLevels, kTypeCanonicalAlias};
@@ -267,30 +268,6 @@ Levels FitLevels(const Session& session, const Event* old_levels,
     level = std::max(level, kTombstonePower);
   }
   return levels;
-}
-
-// The content of a canonical alias event with those aliases of another of which
-// `keep` approves; "" when none is left.
-template <typename Keep>
-std::string FilterAliases(const Event& event, Keep keep) {
-  json::Object content;
-  const json::Value old = event.content();
-  if (const auto alias = old["alias"].AsString(); alias && keep(*alias)) {
-    content.SetString("alias", *alias);
-  }
-  std::string alternatives;
-  json::Writer writer(&alternatives);
-  writer.BeginArray();
-  size_t count = 0;
-  for (const json::Value item : old["alt_aliases"]) {
-    const auto alias = item.AsString();
-    if (!alias || !keep(*alias)) continue;
-    writer.String(*alias);
-    ++count;
-  }
-  writer.EndArray();
-  if (count > 0) content.SetRaw("alt_aliases", std::move(alternatives));
-  return content.empty() ? std::string() : content.ToJson();
 }
 
 EventDraft BanDraft(const std::string& sender, const Event& ban) {

@@ -11,6 +11,7 @@
 #include "matrixcore/json/object.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/service/account_tables.h"
+#include "service/canonical_alias.h"
 #include "service/invite_permission.h"
 #include "service/joining.h"
 #include "service/room_access.h"
@@ -130,36 +131,58 @@ Result<RoomHead> RoomService::FindRoom(RoomReader& reader,
   return std::move(*head);
 }
 
-Status RoomService::ChangeMembership(const Session& session,
-                                     const MembershipChange& change,
-                                     std::string content,
-                                     MembershipCheck check) {
+void RoomService::ChangeMembership(const Session& session,
+                                   const MembershipChange& change,
+                                   Result<std::string> content,
+                                   MembershipCheck check, Done done) {
+  if (!content.ok()) return done(std::move(content).status());
   if (!IsUserId(change.target)) {
-    return InvalidParamError(
-        fmt::format("{} is not a user id.", change.target));
+    return done(
+        InvalidParamError(fmt::format("{} is not a user id.", change.target)));
   }
   RoomRequest request;
   request.room_id = change.room_id;
   request.user_id = session.user_id;
-  request.prepare = [&](const RoomView& view) -> Result<RoomChange> {
+  request.prepare = [user = session.user_id, target = change.target,
+                     content = std::move(*content), check = std::move(check)](
+                        const RoomView& view) -> Result<RoomChange> {
     MC_ASSIGN_OR_RETURN(const bool needed,
-                        check(view, view.MembershipOf(change.target)));
+                        check(view, view.MembershipOf(target)));
     RoomChange result;
     if (needed) {
-      result.drafts.push_back(
-          MemberDraft(session.user_id, change.target, content));
+      result.drafts.push_back(MemberDraft(user, target, content));
     } else {
-      result.existing_event_id =
-          EventIdOf(view.Find(kTypeMember, change.target));
+      result.existing_event_id = EventIdOf(view.Find(kTypeMember, target));
     }
     return result;
   };
-  return deps_.writer.SendAndWait(std::move(request)).status();
+  request.done =
+      [done = std::move(done)](Result<RoomRequest::Answer> answer) mutable {
+        done(HideUnknownRoom(std::move(answer).status()));
+      };
+  deps_.writer.Send(std::move(request));
 }
 
 // --- Joining ---
 
 namespace {
+
+// What a join request says beyond the specification.  What the server itself
+// puts into a member event is not the client's to say here.
+Extra FurtherFields(json::Value body) {
+  constexpr std::array<std::string_view, 8> kDefined = {
+      "avatar_url",         "displayname",
+      "is_direct",          "join_authorised_via_users_server",
+      "membership",         "reason",
+      "third_party_invite", "third_party_signed"};
+  Extra further;
+  for (const auto [key, value] : body.members()) {
+    if (std::find(kDefined.begin(), kDefined.end(), key) == kDefined.end()) {
+      further.emplace_back(std::string(key), std::string(value.raw()));
+    }
+  }
+  return further;
+}
 
 // Spec: POST /join, third_party_signed.
 Result<std::optional<ThirdPartyProof>> ProofOf(json::Value given) {
@@ -179,9 +202,21 @@ Result<std::optional<ThirdPartyProof>> ProofOf(json::Value given) {
 
 }  // namespace
 
-Result<std::string> RoomService::Join(const Session& session,
-                                      const JoinRequest& join) {
-  MC_ASSIGN_OR_RETURN(const std::optional<ThirdPartyProof> proof,
+void RoomService::Join(const Session& session, const JoinRequest& join,
+                       RoomDone done) {
+  Result<RoomRequest> request = JoinRequestOf(session, join);
+  if (!request.ok()) return done(std::move(request).status());
+  request->done = [room_id = request->room_id, done = std::move(done)](
+                      Result<RoomRequest::Answer> answer) mutable {
+    if (!answer.ok()) return done(std::move(answer).status());
+    done(std::move(room_id));
+  };
+  deps_.writer.Send(std::move(*request));
+}
+
+Result<RoomRequest> RoomService::JoinRequestOf(const Session& session,
+                                               const JoinRequest& join) {
+  MC_ASSIGN_OR_RETURN(std::optional<ThirdPartyProof> proof,
                       ProofOf(join.third_party_signed));
   RoomHead head;
   JoinFacts facts;
@@ -192,12 +227,15 @@ Result<std::string> RoomService::Join(const Session& session,
     MC_ASSIGN_OR_RETURN(head, FindRoom(reader, join.room_id_or_alias));
     MC_ASSIGN_OR_RETURN(facts, ReadJoinFacts(reader, head, session.user_id));
   }
-  MC_ASSIGN_OR_RETURN(const std::string content,
-                      MemberContent("join", session.user_id, join.reason));
+  MC_ASSIGN_OR_RETURN(std::string content,
+                      MemberContent("join", session.user_id, join.reason,
+                                    FurtherFields(join.body)));
   RoomRequest request;
   request.room_id = head.room_id;
   request.user_id = session.user_id;
-  request.prepare = [&](const RoomView& view) -> Result<RoomChange> {
+  request.prepare =
+      [session, facts = std::move(facts), content = std::move(content),
+       proof = std::move(proof)](const RoomView& view) -> Result<RoomChange> {
     RoomChange change;
     if (view.MembershipOf(session.user_id) == Membership::kJoin) {
       change.existing_event_id =
@@ -207,68 +245,71 @@ Result<std::string> RoomService::Join(const Session& session,
     MC_RETURN_IF_ERROR(AddJoin(view, session, facts, content, proof, change));
     return change;
   };
-  MC_RETURN_IF_ERROR(deps_.writer.SendAndWait(std::move(request)).status());
-  return std::move(head.room_id);
+  return request;
 }
 
-Result<std::string> RoomService::Knock(const Session& session,
-                                       std::string_view room_id_or_alias,
-                                       std::optional<std::string> reason) {
-  MembershipChange change;
-  change.target = session.user_id;
-  {
+void RoomService::Knock(const Session& session,
+                        std::string_view room_id_or_alias,
+                        const std::optional<std::string>& reason,
+                        RoomDone done) {
+  const auto find = [&]() -> Result<std::string> {
     MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                         deps_.store.NewSnapshot());
     RoomReader reader(*snapshot, deps_.caches);
     MC_ASSIGN_OR_RETURN(RoomHead head, FindRoom(reader, room_id_or_alias));
-    change.room_id = std::move(head.room_id);
-  }
-  MC_ASSIGN_OR_RETURN(std::string content,
-                      MemberContent("knock", session.user_id, reason));
-  MC_RETURN_IF_ERROR(
-      ChangeMembership(session, change, std::move(content),
-                       [](const RoomView&, Membership now) -> Result<bool> {
-                         return now != Membership::kKnock;
-                       }));
-  return std::move(change.room_id);
+    return std::move(head.room_id);
+  };
+  Result<std::string> room_id = find();
+  if (!room_id.ok()) return done(std::move(room_id).status());
+  const MembershipChange change{
+      .room_id = *room_id, .target = session.user_id, .reason = reason};
+  ChangeMembership(
+      session, change, MemberContent("knock", session.user_id, reason),
+      [](const RoomView&, Membership now) -> Result<bool> {
+        return now != Membership::kKnock;
+      },
+      [room_id = std::move(*room_id),
+       done = std::move(done)](Status status) mutable {
+        if (!status.ok()) return done(std::move(status));
+        done(std::move(room_id));
+      });
 }
 
 // --- Other changes ---
 
-Status RoomService::Invite(const Session& session,
-                           const MembershipChange& change) {
-  MC_RETURN_IF_ERROR(CheckInvitee(change.target));
-  MC_ASSIGN_OR_RETURN(std::string content,
-                      MemberContent("invite", change.target, change.reason));
-  return HideUnknownRoom(ChangeMembership(
-      session, change, std::move(content),
-      [&session](const RoomView& view, Membership now) -> Result<bool> {
+void RoomService::Invite(const Session& session, const MembershipChange& change,
+                         Done done) {
+  if (Status status = CheckInvitee(change.target); !status.ok()) {
+    return done(std::move(status));
+  }
+  ChangeMembership(
+      session, change, MemberContent("invite", change.target, change.reason),
+      [user = session.user_id](const RoomView& view,
+                               Membership now) -> Result<bool> {
         // Inviting again changes nothing, for those who may invite at all.
         return now != Membership::kInvite ||
-               view.MembershipOf(session.user_id) != Membership::kJoin;
-      }));
+               view.MembershipOf(user) != Membership::kJoin;
+      },
+      std::move(done));
 }
 
-Status RoomService::Leave(const Session& session,
-                          const MembershipChange& change) {
-  MC_ASSIGN_OR_RETURN(std::string content,
-                      MemberContent("leave", {}, change.reason));
-  return HideUnknownRoom(
-      ChangeMembership(session, change, std::move(content),
-                       [](const RoomView&, Membership now) -> Result<bool> {
-                         if (now == Membership::kNone) {
-                           return ForbiddenError("You are not in this room.");
-                         }
-                         return now != Membership::kLeave;
-                       }));
+void RoomService::Leave(const Session& session, const MembershipChange& change,
+                        Done done) {
+  ChangeMembership(
+      session, change, MemberContent("leave", {}, change.reason),
+      [](const RoomView&, Membership now) -> Result<bool> {
+        if (now == Membership::kNone) {
+          return ForbiddenError("You are not in this room.");
+        }
+        return now != Membership::kLeave;
+      },
+      std::move(done));
 }
 
-Status RoomService::Kick(const Session& session,
-                         const MembershipChange& change) {
-  MC_ASSIGN_OR_RETURN(std::string content,
-                      MemberContent("leave", {}, change.reason));
-  return HideUnknownRoom(ChangeMembership(
-      session, change, std::move(content),
+void RoomService::Kick(const Session& session, const MembershipChange& change,
+                       Done done) {
+  ChangeMembership(
+      session, change, MemberContent("leave", {}, change.reason),
       [](const RoomView&, Membership now) -> Result<bool> {
         if (now == Membership::kBan) {
           return Status(StatusCode::kPermissionDenied, "M_BAD_STATE",
@@ -278,32 +319,32 @@ Status RoomService::Kick(const Session& session,
           return ForbiddenError("The user is not in this room.");
         }
         return true;
-      }));
+      },
+      std::move(done));
 }
 
-Status RoomService::Ban(const Session& session,
-                        const MembershipChange& change) {
-  MC_ASSIGN_OR_RETURN(std::string content,
-                      MemberContent("ban", {}, change.reason));
-  return HideUnknownRoom(ChangeMembership(
-      session, change, std::move(content),
-      [&session](const RoomView& view, Membership now) -> Result<bool> {
+void RoomService::Ban(const Session& session, const MembershipChange& change,
+                      Done done) {
+  ChangeMembership(
+      session, change, MemberContent("ban", {}, change.reason),
+      [user = session.user_id](const RoomView& view,
+                               Membership now) -> Result<bool> {
         return now != Membership::kBan ||
-               view.MembershipOf(session.user_id) != Membership::kJoin;
-      }));
+               view.MembershipOf(user) != Membership::kJoin;
+      },
+      std::move(done));
 }
 
-Status RoomService::Unban(const Session& session,
-                          const MembershipChange& change) {
-  MC_ASSIGN_OR_RETURN(std::string content,
-                      MemberContent("leave", {}, change.reason));
-  return HideUnknownRoom(ChangeMembership(
-      session, change, std::move(content),
+void RoomService::Unban(const Session& session, const MembershipChange& change,
+                        Done done) {
+  ChangeMembership(
+      session, change, MemberContent("leave", {}, change.reason),
       [](const RoomView&, Membership now) -> Result<bool> {
         if (now == Membership::kBan) return true;
         return Status(StatusCode::kPermissionDenied, "M_BAD_STATE",
                       "The user is not banned.");
-      }));
+      },
+      std::move(done));
 }
 
 Status RoomService::Forget(const Session& session, std::string_view room_id) {
@@ -399,19 +440,58 @@ Result<bool> RoomService::MayNameRoom(RoomReader& reader, const RoomHead& head,
          levels.ToSend(kTypeCanonicalAlias, true);
 }
 
-Status RoomService::DeleteAlias(const Session& session,
-                                std::string_view alias) {
+void RoomService::DeleteAlias(const Session& session, const std::string& alias,
+                              Done done) {
+  const Result<std::string> room_id = RemoveAlias(session, alias);
+  if (!room_id.ok() || room_id->empty()) return done(room_id.status());
+  RoomRequest request;
+  request.room_id = *room_id;
+  request.user_id = session.user_id;
+  request.prepare = [user = session.user_id,
+                     alias](const RoomView& view) -> Result<RoomChange> {
+    RoomChange change;
+    const Event* names = view.Find(kTypeCanonicalAlias, "");
+    if (names == nullptr) return change;
+    const PowerLevels levels(view.Find(kTypeCreate, ""),
+                             view.Find(kTypePowerLevels, ""));
+    if (view.MembershipOf(user) != Membership::kJoin ||
+        levels.User(user) < levels.ToSend(kTypeCanonicalAlias, true)) {
+      return change;
+    }
+    const std::string all =
+        FilterAliases(*names, [](std::string_view) { return true; });
+    std::string rest = FilterAliases(
+        *names, [&alias](std::string_view name) { return name != alias; });
+    if (rest == all) return change;
+    EventDraft draft;
+    draft.type = kTypeCanonicalAlias;
+    draft.sender = user;
+    draft.state_key = "";
+    draft.content = rest.empty() ? "{}" : std::move(rest);
+    change.drafts.push_back(std::move(draft));
+    return change;
+  };
+  // The alias is gone, whatever becomes of that.
+  request.done =
+      [done = std::move(done)](const Result<RoomRequest::Answer>&) mutable {
+        done(OkStatus());
+      };
+  deps_.writer.Send(std::move(request));
+}
+
+// Gives the id of the room that it led to; "" if there is no such room.
+Result<std::string> RoomService::RemoveAlias(const Session& session,
+                                             const std::string& alias) {
   using tables::Aliases;
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       deps_.store.NewSnapshot());
-  MC_ASSIGN_OR_RETURN(
-      const std::optional<Row> row,
-      snapshot->Get(tables::kAliases, {Cell(std::string(alias))}));
+  MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                      snapshot->Get(tables::kAliases, {Cell(alias)}));
   if (!row) return NotFoundError(fmt::format("There is no alias {}.", alias));
+  RoomReader reader(*snapshot, deps_.caches);
+  MC_ASSIGN_OR_RETURN(const auto head,
+                      reader.Head(CellInt((*row)[Aliases::kRoom])));
   if (CellText((*row)[Aliases::kCreator]) != session.user_id) {
-    RoomReader reader(*snapshot, deps_.caches);
-    MC_ASSIGN_OR_RETURN(const auto head,
-                        reader.Head(CellInt((*row)[Aliases::kRoom])));
     bool allowed = false;
     if (head) {
       MC_ASSIGN_OR_RETURN(allowed, MayNameRoom(reader, *head, session));
@@ -419,8 +499,9 @@ Status RoomService::DeleteAlias(const Session& session,
     if (!allowed) return ForbiddenError("This is not your alias.");
   }
   WriteBatch batch;
-  batch.DeleteRow(tables::kAliases, {std::string(alias)});
-  return deps_.store.Commit(std::move(batch)).status();
+  batch.DeleteRow(tables::kAliases, {alias});
+  MC_RETURN_IF_ERROR(deps_.store.Commit(std::move(batch)).status());
+  return head ? head->room_id : std::string();
 }
 
 Result<std::string> RoomService::ResolveAlias(std::string_view alias) {

@@ -158,9 +158,12 @@ Result<StateRules> StateRules::ForRedaction(RoomReader& reader,
   StateRules rules;
   rules.session_ = session;
   MC_ASSIGN_OR_RETURN(const auto target, reader.Event(event_id));
-  if (!target || !target->stored.event->Is(kTypeGuestAccess, "")) return rules;
+  if (!target) return rules;
   MC_ASSIGN_OR_RETURN(const auto room, reader.Head(target->room));
-  if (!room || room->room_id != room_id) return rules;
+  if (!room || room->room_id != room_id) {
+    return InvalidParamError("The event belongs to another room.");
+  }
+  if (!target->stored.event->Is(kTypeGuestAccess, "")) return rules;
   rules.kind_ = Kind::kGuestsMustLeave;
   MC_ASSIGN_OR_RETURN(rules.members_,
                       LocalMembers(reader, *room, DomainOf(session.user_id)));

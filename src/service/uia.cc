@@ -19,6 +19,8 @@ namespace matrixcore {
 namespace {
 
 constexpr size_t kSessionIdLength = 24;
+// Of the fields that a session keeps; longer ones must be repeated.
+constexpr size_t kMaxFieldBytes = 2048;
 
 // A session as it is kept.
 struct UiaSession {
@@ -27,20 +29,20 @@ struct UiaSession {
   std::string user_id;
   // SHA-256 of the request's other fields; nothing while there were none.
   std::optional<Sha256Digest> body;
+  std::string fields;
   // Completed stages, in order, with what is remembered of them.
   std::vector<std::pair<std::string, std::string>> completed;
   MonotonicTime expires;
-  bool busy = false;  // Its operation is being done.
+  bool busy = false;   // Its operation is being done.
+  std::string result;  // Of one that has ended; "" while it has not.
 };
 
-// Identifies the fields of a request beside `auth`; nothing if there are none.
-Result<std::optional<Sha256Digest>> BodyDigest(json::Value body) {
+// The fields of a request beside `auth`, canonical; "" if there are none.
+Result<std::string> FieldsOf(json::Value body) {
   json::Object object = json::Object::From(body);
   object.Erase("auth");
-  if (object.empty()) return std::optional<Sha256Digest>();
-  MC_ASSIGN_OR_RETURN(const std::string canonical,
-                      json::Canonical(object.ToJson(), json::NumberRule::kLax));
-  return std::optional<Sha256Digest>(Sha256(canonical));
+  if (object.empty()) return std::string();
+  return json::Canonical(object.ToJson(), json::NumberRule::kLax);
 }
 
 bool HasCompleted(const UiaSession& session, std::string_view type) {
@@ -115,8 +117,8 @@ struct UiaService::Rep {
   void Touch(UiaSession& session) MC_REQUIRES(mutex);
   void Prune() MC_REQUIRES(mutex);
   Result<UiaSession*> Take(const UiaRequest& request, json::Value auth,
-                           const std::optional<Sha256Digest>& body,
-                           Status* complaint) MC_REQUIRES(mutex);
+                           const std::string& fields, Status* complaint)
+      MC_REQUIRES(mutex);
 
   const Options options;
   const Clock& clock;
@@ -163,19 +165,21 @@ UiaSession& UiaService::Rep::Open(const UiaRequest& request) {
 }
 
 // The session of the request.  A client whose session is gone gets a new one.
-Result<UiaSession*> UiaService::Rep::Take(
-    const UiaRequest& request, json::Value auth,
-    const std::optional<Sha256Digest>& body, Status* complaint) {
+Result<UiaSession*> UiaService::Rep::Take(const UiaRequest& request,
+                                          json::Value auth,
+                                          const std::string& fields,
+                                          Status* complaint) {
+  std::optional<Sha256Digest> body;
+  if (!fields.empty()) body = Sha256(fields);
   const json::Value id = auth["session"];
   if (!id.IsMissing() && !id.IsNull() && !id.IsString()) {
     return Status(StatusCode::kInvalidArgument, "M_BAD_JSON",
                   "'auth.session' must be a string");
   }
   UiaSession* session = id.IsString() ? Find(*id.AsString()) : nullptr;
-  if (session == nullptr) {
+  if (session == nullptr || !session->result.empty()) {
     if (id.IsString()) *complaint = Refuse("M_UNKNOWN", "Unknown session");
     session = &Open(request);
-    session->body = body;
   } else if (session->operation != request.operation ||
              session->user_id != request.user_id ||
              (session->body && session->body != body)) {
@@ -183,7 +187,12 @@ Result<UiaSession*> UiaService::Rep::Take(
   } else if (session->busy) {
     return Status(StatusCode::kAborted, "the session's request is being done");
   }
-  if (!session->body) session->body = body;
+  if (!session->body && body) {
+    session->body = body;
+    if (request.keep_fields && fields.size() <= kMaxFieldBytes) {
+      session->fields = fields;
+    }
+  }
   Touch(*session);
   return session;
 }
@@ -201,8 +210,7 @@ Result<UiaService::Outcome> UiaService::Authorise(const UiaRequest& request,
     return Status(StatusCode::kInvalidArgument, "M_BAD_JSON",
                   "'auth.type' must be a string");
   }
-  MC_ASSIGN_OR_RETURN(const std::optional<Sha256Digest> body,
-                      BodyDigest(request.body));
+  MC_ASSIGN_OR_RETURN(const std::string fields, FieldsOf(request.body));
 
   Outcome outcome;
   Status complaint;
@@ -211,7 +219,7 @@ Result<UiaService::Outcome> UiaService::Authorise(const UiaRequest& request,
     MutexLock lock(rep_->mutex);
     rep_->Prune();
     MC_ASSIGN_OR_RETURN(UiaSession * session,
-                        rep_->Take(request, auth, body, &complaint));
+                        rep_->Take(request, auth, fields, &complaint));
     outcome.session = session->id;
     // A completed stage is not tried again.
     if (complaint.ok() && type.IsString() &&
@@ -258,12 +266,46 @@ void UiaService::Finish(const std::string& id, bool succeeded) {
   MutexLock lock(rep_->mutex);
   const auto it = rep_->by_id.find(id);
   if (it == rep_->by_id.end()) return;
+  if (!it->second->result.empty()) return;
   if (succeeded) {
     rep_->sessions.erase(it->second);
     rep_->by_id.erase(it);
   } else {
     it->second->busy = false;
   }
+}
+
+void UiaService::FinishWith(const std::string& id, std::string result) {
+  MutexLock lock(rep_->mutex);
+  UiaSession* session = rep_->Find(id);
+  if (session == nullptr) return;
+  session->busy = false;
+  session->fields.clear();
+  session->completed.clear();
+  session->result = std::move(result);
+}
+
+std::string UiaService::ResultOf(const UiaRequest& request) {
+  const Result<std::string> fields = FieldsOf(request.body);
+  if (!fields.ok()) return "";
+  MutexLock lock(rep_->mutex);
+  rep_->Prune();
+  const UiaSession* session =
+      rep_->Find(request.body["auth"]["session"].StringOr(""));
+  if (session == nullptr || session->operation != request.operation ||
+      session->user_id != request.user_id || session->body != Sha256(*fields)) {
+    return "";
+  }
+  return session->result;
+}
+
+std::string UiaService::Fields(std::string_view id,
+                               std::string_view operation) {
+  MutexLock lock(rep_->mutex);
+  rep_->Prune();
+  const UiaSession* session = rep_->Find(id);
+  if (session == nullptr || session->operation != operation) return "";
+  return session->fields;
 }
 
 std::string UiaService::StageValue(const std::string& id,

@@ -23,6 +23,7 @@ class UiaTest : public testing::Test {
     request.user_id = std::move(user);
     request.body = document_.root();
     request.flows = {{"a", "b"}, {"a", "c"}};
+    request.keep_fields = keep_fields_;
     return uia_.Authorise(
         request,
         [this](std::string_view type, json::Value auth) -> Result<std::string> {
@@ -54,6 +55,7 @@ class UiaTest : public testing::Test {
       {.lifetime = seconds(60), .max_sessions = 3}, clock_, *random_};
   json::Document document_;
   int checks_ = 0;
+  bool keep_fields_ = false;
 };
 
 TEST_F(UiaTest, StagesOfAFlowInOrder) {
@@ -132,6 +134,29 @@ TEST_F(UiaTest, AnEmptyRequestBindsNothingYet) {
       "M_FORBIDDEN");
 }
 
+TEST_F(UiaTest, KeepsTheFieldsWhenAskedTo) {
+  const auto first = Ask(R"({"x":1})");
+  EXPECT_EQ(uia_.Fields(first->session, "op"), "");
+  keep_fields_ = true;
+  const auto second = Ask(R"({"y":"é", "x":1})");
+  EXPECT_EQ(uia_.Fields(second->session, "op"), R"({"x":1,"y":"é"})");
+  EXPECT_EQ(uia_.Fields(second->session, "other op"), "");
+  EXPECT_EQ(uia_.Fields("unknown", "op"), "");
+  // Those that come later than the session.
+  const auto third = Ask("{}");
+  EXPECT_EQ(uia_.Fields(third->session, "op"), "");
+  Ask(Auth("a", third->session)).ok();
+  EXPECT_EQ(uia_.Fields(third->session, "op"), R"({"x":1})");
+  clock_.Advance(seconds(60));
+  EXPECT_EQ(uia_.Fields(third->session, "op"), "");
+}
+
+TEST_F(UiaTest, KeepsNoLongFields) {
+  keep_fields_ = true;
+  const auto first = Ask(R"({"x":")" + std::string(3000, 'x') + R"("})");
+  EXPECT_EQ(uia_.Fields(first->session, "op"), "");
+}
+
 TEST_F(UiaTest, OneRequestAtATimeMayAct) {
   const auto first = Ask(R"({"x":1})");
   Ask(Auth("a", first->session)).ok();
@@ -145,6 +170,32 @@ TEST_F(UiaTest, OneRequestAtATimeMayAct) {
   const auto gone = Ask(Auth("b", first->session));
   EXPECT_FALSE(gone->allowed);
   EXPECT_NE(gone->session, first->session);
+}
+
+TEST_F(UiaTest, RemembersTheResultForTheSameRequestOnly) {
+  const auto first = Ask(R"({"x":1})");
+  Ask(Auth("a", first->session)).ok();
+  EXPECT_TRUE(Ask(Auth("b", first->session))->allowed);
+  uia_.FinishWith(first->session, "made");
+  const auto result_of = [this](std::string body,
+                                std::string operation = "op") {
+    document_ = std::move(json::Document::Parse(std::move(body))).value();
+    return uia_.ResultOf({.operation = std::move(operation),
+                          .user_id = "@u:x",
+                          .body = document_.root()});
+  };
+  EXPECT_EQ(result_of(Auth("b", first->session)), "made");
+  EXPECT_EQ(result_of(Auth("b", first->session), "other op"), "");
+  EXPECT_EQ(result_of(Auth("b", "unknown")), "");
+  EXPECT_EQ(
+      result_of(R"({"x":2,"auth":{"session":")" + first->session + R"("}})"),
+      "");
+  // It opens nothing any more.
+  const auto again = Ask(Auth("b", first->session));
+  EXPECT_FALSE(again->allowed);
+  EXPECT_NE(again->session, first->session);
+  clock_.Advance(seconds(60));
+  EXPECT_EQ(result_of(Auth("b", first->session)), "");
 }
 
 TEST_F(UiaTest, WithoutAuthNothingIsEverAllowed) {

@@ -306,21 +306,6 @@ TEST_F(StateRulesTest, MembershipsThatThereAreNotAreRefused) {
 
 // --- Third-party invites ---
 
-TEST_F(StateRulesTest, ThirdPartyInvitesNeedAnIdentityServer) {
-  const std::string room = CreateRoom(alice_);
-  const std::string complete =
-      R"({"id_server":"i.example","id_access_token":"t","medium":"email",
-          "address":"a@b.example"})";
-  EXPECT_EQ(Post(alice_, room, "invite", complete).Outcome(),
-            "403 M_THREEPID_DENIED");
-  EXPECT_EQ(Post(alice_, room, "invite", R"({"medium":"email"})").Outcome(),
-            "400 M_MISSING_PARAM");
-  EXPECT_EQ(Answer(server_.Post(alice_, "/_matrix/client/v3/createRoom",
-                                R"({"invite_3pid":[)" + complete + "]}"))
-                .Outcome(),
-            "403 M_THREEPID_DENIED");
-}
-
 TEST_F(StateRulesTest, AProofOfAThirdPartyGoesWithAnInviteOfTheRoom) {
   const std::string room = CreateRoom(alice_);
   const User bob = server_.Register("bob");

@@ -39,6 +39,16 @@ TEST_F(MembershipTest, InvitedUsersJoin) {
   EXPECT_EQ(Invite(alice_, room_, bob_).Outcome(), "403 M_FORBIDDEN");
 }
 
+TEST_F(MembershipTest, AJoinMaySayMore) {
+  ASSERT_TRUE(Invite(alice_, room_, bob_).ok());
+  ASSERT_TRUE(Post(bob_, room_, "join", R"({"reason":"why not","org.test":[1],
+      "membership":"ban","displayname":"Mallory","is_direct":true,
+      "join_authorised_via_users_server":"@alice:fake.example"})")
+                  .ok());
+  EXPECT_EQ(State(alice_, room_, "m.room.member", bob_.user_id),
+            R"({"membership":"join","org.test":[1],"reason":"why not"})");
+}
+
 TEST_F(MembershipTest, StrangersMayNeitherInviteNorLookIn) {
   EXPECT_EQ(Invite(bob_, room_, carol_).Outcome(), "403 M_FORBIDDEN");
   EXPECT_EQ(Get(bob_, room_, "state").Outcome(), "403 M_FORBIDDEN");
@@ -59,9 +69,11 @@ TEST_F(MembershipTest, UnknownRooms) {
 TEST_F(MembershipTest, LeavingEndsTheViewWhereItWas) {
   ASSERT_TRUE(Invite(alice_, room_, bob_).ok());
   ASSERT_TRUE(Join(bob_, room_).ok());
-  ASSERT_TRUE(SetState(alice_, room_, "m.room.topic", R"({"topic":"then"})").ok());
+  ASSERT_TRUE(
+      SetState(alice_, room_, "m.room.topic", R"({"topic":"then"})").ok());
   ASSERT_TRUE(Post(bob_, room_, "leave", R"({"reason":"tired"})").ok());
-  ASSERT_TRUE(SetState(alice_, room_, "m.room.topic", R"({"topic":"now"})").ok());
+  ASSERT_TRUE(
+      SetState(alice_, room_, "m.room.topic", R"({"topic":"now"})").ok());
   EXPECT_EQ(State(bob_, room_, "m.room.topic"), R"({"topic":"then"})");
   EXPECT_THAT(State(alice_, room_, "m.room.member", bob_.user_id),
               HasSubstr(R"("reason":"tired")"));
@@ -112,12 +124,15 @@ TEST_F(MembershipTest, RejectedInvitesShowNothing) {
 
 TEST_F(MembershipTest, KnockingAsksForAnInvite) {
   EXPECT_EQ(Answer(server_.Post(bob_, "/_matrix/client/v3/knock/" +
-                                          PercentEncode(room_))).Outcome(),
+                                          PercentEncode(room_)))
+                .Outcome(),
             "403 M_FORBIDDEN");
   ASSERT_TRUE(
-      SetState(alice_, room_, "m.room.join_rules", R"({"join_rule":"knock"})").ok());
+      SetState(alice_, room_, "m.room.join_rules", R"({"join_rule":"knock"})")
+          .ok());
   EXPECT_TRUE(Answer(server_.Post(bob_, "/_matrix/client/v3/knock/" +
-                                            PercentEncode(room_))).ok());
+                                            PercentEncode(room_)))
+                  .ok());
   EXPECT_TRUE(Invite(alice_, room_, bob_).ok());
   EXPECT_TRUE(Join(bob_, room_).ok());
 }
@@ -126,14 +141,16 @@ TEST_F(MembershipTest, MembersOfAnAllowedRoomMayJoinARestrictedOne) {
   const std::string club = CreateRoom(alice_, R"({"preset":"public_chat"})");
   ASSERT_TRUE(SetState(alice_, room_, "m.room.join_rules",
                        fmt::format(R"({{"join_rule":"restricted","allow":[
-                         {{"type":"m.room_membership","room_id":"{}"}}]}})", club))
+                         {{"type":"m.room_membership","room_id":"{}"}}]}})",
+                                   club))
                   .ok());
   EXPECT_EQ(Join(bob_, room_).Outcome(), "403 M_FORBIDDEN");
   ASSERT_TRUE(Join(bob_, club).ok());
   EXPECT_TRUE(Join(bob_, room_).ok());
-  EXPECT_THAT(State(alice_, room_, "m.room.member", bob_.user_id),
-              HasSubstr(fmt::format(R"("join_authorised_via_users_server":"{}")",
-                                    alice_.user_id)));
+  EXPECT_THAT(
+      State(alice_, room_, "m.room.member", bob_.user_id),
+      HasSubstr(fmt::format(R"("join_authorised_via_users_server":"{}")",
+                            alice_.user_id)));
 }
 
 TEST_F(MembershipTest, MembersAreFilteredByMembership) {
@@ -154,12 +171,12 @@ TEST_F(MembershipTest, MembersAreFilteredByMembership) {
 }
 
 TEST_F(MembershipTest, ProfilesShowInMemberEvents) {
-  ASSERT_TRUE(Answer(server_.Put(alice_,
-                                 "/_matrix/client/v3/profile/" +
-                                     PercentEncode(alice_.user_id) +
-                                     "/displayname",
-                                 R"({"displayname":"Alice \"A\" Liddell"})"))
-                  .ok());
+  ASSERT_TRUE(
+      Answer(server_.Put(alice_,
+                         "/_matrix/client/v3/profile/" +
+                             PercentEncode(alice_.user_id) + "/displayname",
+                         R"({"displayname":"Alice \"A\" Liddell"})"))
+          .ok());
   server_.Settle();
   EXPECT_THAT(State(alice_, room_, "m.room.member", alice_.user_id),
               HasSubstr(R"("displayname":"Alice \"A\" Liddell")"));

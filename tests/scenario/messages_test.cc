@@ -15,8 +15,8 @@ class MessagesTest : public ScenarioTest {
     ASSERT_TRUE(Invite(alice_, room_, bob_).ok());
     ASSERT_TRUE(Join(bob_, room_).ok());
   }
-  Answer Redact(const User& user, const std::string& event, std::string_view txn,
-                std::string body = "{}") {
+  Answer Redact(const User& user, const std::string& event,
+                std::string_view txn, std::string body = "{}") {
     return Put(user, room_,
                fmt::format("redact/{}/{}", PercentEncode(event), txn),
                std::move(body));
@@ -36,7 +36,8 @@ TEST_F(MessagesTest, ATransactionHappensOnce) {
   const Answer first = Put(alice_, room_, "send/m.room.message/t", body);
   EXPECT_EQ(Put(alice_, room_, "send/m.room.message/t", body).text(),
             first.text());
-  EXPECT_NE(Put(alice_, room_, "send/m.room.notice/t", body).text(), first.text())
+  EXPECT_NE(Put(alice_, room_, "send/m.room.notice/t", body).text(),
+            first.text())
       << "another path is another transaction";
   const User phone = server_.Login(alice_);
   EXPECT_NE(Put(phone, room_, "send/m.room.message/t", body).text(),
@@ -52,8 +53,8 @@ TEST_F(MessagesTest, WithoutATransactionEveryPostIsAnotherMessage) {
   ASSERT_TRUE(first.ok()) << first.text();
   EXPECT_NE(Post(alice_, room_, "send/m.room.message", body).text(),
             first.text());
-  EXPECT_FALSE(Event(alice_, first.String("event_id"))["unsigned"]
-                    ["transaction_id"]);
+  EXPECT_FALSE(
+      Event(alice_, first.String("event_id"))["unsigned"]["transaction_id"]);
   EXPECT_EQ(Post(alice_, room_, "send/m.x", R"({"n":1.5})").Outcome(),
             "400 M_BAD_JSON");
 }
@@ -62,7 +63,8 @@ TEST_F(MessagesTest, OnlyTheSendingDeviceSeesItsTransactionId) {
   const Answer sent = Put(alice_, room_, "send/m.room.message/abc",
                           R"({"body":"x","msgtype":"m.text"})");
   const std::string id = sent.String("event_id");
-  EXPECT_EQ(Event(alice_, id)["unsigned"]["transaction_id"].StringOr(""), "abc");
+  EXPECT_EQ(Event(alice_, id)["unsigned"]["transaction_id"].StringOr(""),
+            "abc");
   EXPECT_FALSE(Event(bob_, id)["unsigned"]["transaction_id"]);
   EXPECT_FALSE(Event(server_.Login(alice_), id)["unsigned"]["transaction_id"]);
 }
@@ -91,24 +93,28 @@ TEST_F(MessagesTest, BadMessagesGetTheirErrcodes) {
 TEST_F(MessagesTest, StateIsSetAndRead) {
   EXPECT_EQ(SetState(bob_, room_, "m.room.topic", R"({"topic":"b"})").Outcome(),
             "403 M_FORBIDDEN");
-  const Answer first = SetState(alice_, room_, "m.room.topic", R"({"topic":"a"})");
+  const Answer first =
+      SetState(alice_, room_, "m.room.topic", R"({"topic":"a"})");
   EXPECT_TRUE(first.ok());
-  EXPECT_EQ(SetState(alice_, room_, "m.room.topic", R"({ "topic": "a" })").text(),
-            first.text())
+  EXPECT_EQ(
+      SetState(alice_, room_, "m.room.topic", R"({ "topic": "a" })").text(),
+      first.text())
       << "the same state again is the same event";
   EXPECT_EQ(State(bob_, room_, "m.room.topic"), R"({"topic":"a"})");
   EXPECT_EQ(Get(bob_, room_, "state/m.room.topic").text(), R"({"topic":"a"})");
-  EXPECT_EQ(Get(bob_, room_, "state/m.room.topic/?format=event")
-                .String("event_id"),
-            first.String("event_id"));
+  EXPECT_EQ(
+      Get(bob_, room_, "state/m.room.topic/?format=event").String("event_id"),
+      first.String("event_id"));
   EXPECT_EQ(Get(bob_, room_, "state/m.none/").Outcome(), "404 M_NOT_FOUND");
-  EXPECT_EQ(Put(bob_, room_, "state/org.x/" + PercentEncode(alice_.user_id), "{}")
-                .Outcome(),
-            "403 M_FORBIDDEN");
+  EXPECT_EQ(
+      Put(bob_, room_, "state/org.x/" + PercentEncode(alice_.user_id), "{}")
+          .Outcome(),
+      "403 M_FORBIDDEN");
 }
 
 TEST_F(MessagesTest, ReplacedStateSaysWhatItReplaced) {
-  const Answer first = SetState(alice_, room_, "m.room.topic", R"({"topic":"a"})");
+  const Answer first =
+      SetState(alice_, room_, "m.room.topic", R"({"topic":"a"})");
   const Answer second =
       SetState(alice_, room_, "m.room.topic", R"({"topic":"b"})");
   const Answer event = Event(bob_, second.String("event_id"));
@@ -132,6 +138,8 @@ TEST_F(MessagesTest, RedactionTakesTheContentAway) {
   const std::string id = Say(bob_, room_, "oops");
   EXPECT_EQ(Redact(eve_, id, "1").Outcome(), "403 M_FORBIDDEN");
   EXPECT_EQ(Redact(alice_, "$none", "1").Outcome(), "404 M_NOT_FOUND");
+  const std::string elsewhere = Say(alice_, CreateRoom(alice_), "other room");
+  EXPECT_EQ(Redact(alice_, elsewhere, "1").Outcome(), "400 M_INVALID_PARAM");
   const Answer redaction = Redact(alice_, id, "1", R"({"reason":"rude"})");
   ASSERT_TRUE(redaction.ok()) << redaction.text();
   EXPECT_EQ(Redact(alice_, id, "1", R"({"reason":"rude"})").text(),
@@ -181,21 +189,36 @@ TEST_F(MessagesTest, PagesMeetWithoutGapOrRepeat) {
         Get(bob_, room_, fmt::format("messages?dir=f&limit=7{}", from));
     for (std::string& body : Bodies(page["chunk"])) seen.push_back(body);
     from = page.String("end").empty() ? "" : "&from=" + page.String("end");
+    ASSERT_LT(++pages, 40);
   } while (!from.empty());
   EXPECT_EQ(seen, all);
+}
+
+TEST_F(MessagesTest, TheTokenAtTheLiveEndLeadsToWhatComesNext) {
+  Say(alice_, room_, "one");
+  const Answer first = Get(bob_, room_, "messages?dir=f&limit=50");
+  const std::string end = first.String("end");
+  ASSERT_FALSE(end.empty());
+  const Answer nothing = Get(bob_, room_, "messages?dir=f&from=" + end);
+  EXPECT_EQ(nothing["chunk"].size(), 0u);
+  EXPECT_TRUE(nothing["end"].IsMissing());
+  Say(alice_, room_, "two");
+  EXPECT_THAT(Bodies(Get(bob_, room_, "messages?dir=f&from=" + end)["chunk"]),
+              ElementsAre("two"));
 }
 
 TEST_F(MessagesTest, PagesAreFilteredAndBounded) {
   Say(alice_, room_, "a");
   Say(bob_, room_, "b");
   const auto page = [&](std::string_view query, std::string_view filter = "") {
-    return Get(bob_, room_, fmt::format("messages?{}&filter={}", query,
-                                        PercentEncode(filter)));
+    return Get(
+        bob_, room_,
+        fmt::format("messages?{}&filter={}", query, PercentEncode(filter)));
   };
-  const std::string senders =
-      fmt::format(R"({{"senders":["{}"],"types":["m.room.message"]}})",
-                  alice_.user_id);
-  EXPECT_THAT(Bodies(page("dir=b&limit=50", senders)["chunk"]), ElementsAre("a"));
+  const std::string senders = fmt::format(
+      R"({{"senders":["{}"],"types":["m.room.message"]}})", alice_.user_id);
+  EXPECT_THAT(Bodies(page("dir=b&limit=50", senders)["chunk"]),
+              ElementsAre("a"));
   EXPECT_EQ(page("dir=b", R"({"lazy_load_members":true})")["state"].size(), 2u);
   EXPECT_EQ(page("dir=x").Outcome(), "400 M_INVALID_PARAM");
   EXPECT_EQ(page("limit=3").Outcome(), "400 M_MISSING_PARAM");
@@ -208,18 +231,20 @@ TEST_F(MessagesTest, ContextShowsBothSides) {
   for (int i = 0; i < 5; ++i) Say(alice_, room_, fmt::format("before{}", i));
   const std::string middle = Say(bob_, room_, "middle");
   for (int i = 0; i < 5; ++i) Say(alice_, room_, fmt::format("after{}", i));
-  const Answer context =
-      Get(bob_, room_,
-          fmt::format("context/{}?limit=4", PercentEncode(middle)));
+  const Answer context = Get(
+      bob_, room_, fmt::format("context/{}?limit=4", PercentEncode(middle)));
   ASSERT_TRUE(context.ok()) << context.text();
   EXPECT_EQ(context["event"]["event_id"].StringOr(""), middle);
-  EXPECT_THAT(Bodies(context["events_before"]), ElementsAre("before4", "before3"));
+  EXPECT_THAT(Bodies(context["events_before"]),
+              ElementsAre("before4", "before3"));
   EXPECT_THAT(Bodies(context["events_after"]), ElementsAre("after0", "after1"));
-  EXPECT_THAT(Bodies(Get(bob_, room_, "messages?dir=b&limit=1&from=" +
-                                          context.String("start"))["chunk"]),
+  EXPECT_THAT(Bodies(Get(bob_, room_,
+                         "messages?dir=b&limit=1&from=" +
+                             context.String("start"))["chunk"]),
               ElementsAre("before2"));
-  EXPECT_THAT(Bodies(Get(bob_, room_, "messages?dir=f&limit=1&from=" +
-                                          context.String("end"))["chunk"]),
+  EXPECT_THAT(Bodies(Get(bob_, room_,
+                         "messages?dir=f&limit=1&from=" +
+                             context.String("end"))["chunk"]),
               ElementsAre("after2"));
   EXPECT_FALSE(context["state"].empty());
   EXPECT_EQ(Get(bob_, room_, "context/$none").Outcome(), "404 M_NOT_FOUND");
@@ -246,9 +271,9 @@ TEST_F(MessagesTest, MembersOfAnEarlierTime) {
   const Answer page = Get(alice_, room_, "messages?dir=b&limit=1");
   ASSERT_TRUE(Invite(alice_, room_, eve_).ok());
   EXPECT_EQ(Get(alice_, room_, "members")["chunk"].size(), 3u);
-  EXPECT_EQ(Get(alice_, room_, "members?at=" + page.String("start"))["chunk"]
-                .size(),
-            2u);
+  EXPECT_EQ(
+      Get(alice_, room_, "members?at=" + page.String("start"))["chunk"].size(),
+      2u);
 }
 
 // A store that fails for a while loses nothing that was acknowledged, and the

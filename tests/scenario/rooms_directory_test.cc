@@ -87,6 +87,36 @@ TEST_F(RoomsDirectoryTest, LeavingTheDirectoryTakesEffectAtOnceAndForGood) {
   EXPECT_THAT(Names(Public()), ElementsAre("Den"));
 }
 
+TEST_F(RoomsDirectoryTest, ADeletedAliasLeavesTheCanonicalAliasesToo) {
+  const std::string room =
+      CreateRoom(alice_, R"({"preset":"public_chat","room_alias_name":"den"})");
+  const std::string path = "/_matrix/client/v3/directory/room/";
+  const std::string den = fmt::format("#den:{}", server_.server_name());
+  const std::string lair = fmt::format("#lair:{}", server_.server_name());
+  ASSERT_TRUE(Answer(server_.Put(alice_, path + PercentEncode(lair),
+                                 fmt::format(R"({{"room_id":"{}"}})", room)))
+                  .ok());
+  ASSERT_TRUE(SetState(alice_, room, "m.room.canonical_alias",
+                       fmt::format(R"({{"alias":"{}","alt_aliases":["{}"]}})",
+                                   den, lair))
+                  .ok());
+  ASSERT_TRUE(Answer(server_.Delete(alice_, path + PercentEncode(lair))).ok());
+  EXPECT_EQ(State(alice_, room, "m.room.canonical_alias"),
+            fmt::format(R"({{"alias":"{}"}})", den));
+  ASSERT_TRUE(Answer(server_.Delete(alice_, path + PercentEncode(den))).ok());
+  EXPECT_EQ(State(alice_, room, "m.room.canonical_alias"), "{}");
+
+  // Who may not change it takes away their alias all the same.
+  ASSERT_TRUE(Join(bob_, room).ok());
+  ASSERT_TRUE(Answer(server_.Put(bob_, path + PercentEncode(lair),
+                                 fmt::format(R"({{"room_id":"{}"}})", room)))
+                  .ok());
+  const std::string content = fmt::format(R"({{"alias":"{}"}})", lair);
+  ASSERT_TRUE(SetState(alice_, room, "m.room.canonical_alias", content).ok());
+  EXPECT_TRUE(Answer(server_.Delete(bob_, path + PercentEncode(lair))).ok());
+  EXPECT_EQ(State(alice_, room, "m.room.canonical_alias"), content);
+}
+
 TEST_F(RoomsDirectoryTest, PagesGoBothWays) {
   Listed("two", 2);
   Listed("three", 3);

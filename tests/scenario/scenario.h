@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -48,9 +49,34 @@ class Answer {
   std::shared_ptr<json::Document> json_;
 };
 
+// The servers that ours reaches, as a test plays them.  Derive from it before
+// ScenarioTest and give that NetworkOptions().
+class FakeNetwork : public HttpClient {
+ public:
+  void Send(Outgoing request, Done done) override {
+    asked_.push_back(request.url);
+    done(answer_ ? answer_(request)
+                 : Result<HttpResponse>(
+                       Status(StatusCode::kUnavailable, "nobody there")));
+  }
+  FakeHomeserverOptions NetworkOptions() {
+    FakeHomeserverOptions options;
+    options.network = this;
+    return options;
+  }
+
+ protected:
+  // The server waits for its answer; so this is called by one thread at a time.
+  std::function<Result<HttpResponse>(const Outgoing&)> answer_;
+  std::vector<std::string> asked_;  // URLs.
+};
+
 class ScenarioTest : public ::testing::Test {
  protected:
   using User = FakeHomeserver::User;
+
+  explicit ScenarioTest(FakeHomeserverOptions options = {})
+      : server_(std::move(options)) {}
 
   static std::string RoomPath(const std::string& room, std::string_view rest) {
     return fmt::format("/_matrix/client/v3/rooms/{}/{}", PercentEncode(room),
@@ -69,8 +95,8 @@ class ScenarioTest : public ::testing::Test {
   }
 
   std::string CreateRoom(const User& user, std::string body = "{}") {
-    const Answer answer = server_.Post(user, "/_matrix/client/v3/createRoom",
-                                       std::move(body));
+    const Answer answer =
+        server_.Post(user, "/_matrix/client/v3/createRoom", std::move(body));
     EXPECT_TRUE(answer.ok()) << answer.text();
     return answer.String("room_id");
   }
@@ -85,9 +111,9 @@ class ScenarioTest : public ::testing::Test {
   // Sends a text message; the event id.
   std::string Say(const User& user, const std::string& room,
                   std::string_view body) {
-    const Answer answer = Put(
-        user, room, fmt::format("send/m.room.message/t{}", ++transactions_),
-        fmt::format(R"({{"body":"{}","msgtype":"m.text"}})", body));
+    const Answer answer =
+        Put(user, room, fmt::format("send/m.room.message/t{}", ++transactions_),
+            fmt::format(R"({{"body":"{}","msgtype":"m.text"}})", body));
     EXPECT_TRUE(answer.ok()) << answer.text();
     return answer.String("event_id");
   }
@@ -105,7 +131,8 @@ class ScenarioTest : public ::testing::Test {
     return answer.ok() ? answer.text() : "";
   }
   // The types of the room's whole state, in the order of sending.
-  std::vector<std::string> StateTypes(const User& user, const std::string& room) {
+  std::vector<std::string> StateTypes(const User& user,
+                                      const std::string& room) {
     const Answer answer = Get(user, room, "messages?dir=f&limit=100");
     std::vector<std::string> types;
     for (const json::Value event : answer["chunk"]) {

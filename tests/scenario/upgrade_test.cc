@@ -245,7 +245,7 @@ TEST_F(UpgradeTest, WhoMayNotIsRefused) {
   EXPECT_EQ(Upgrade(bob_, room, "11").Outcome(), "403 M_FORBIDDEN");
   ASSERT_TRUE(Join(bob_, room).ok());
   EXPECT_EQ(Upgrade(bob_, room, "11").Outcome(), "403 M_FORBIDDEN");
-  EXPECT_EQ(Upgrade(alice_, "!nowhere:x", "11").Outcome(), "403 M_FORBIDDEN");
+  EXPECT_EQ(Upgrade(alice_, "!nowhere:x", "11").Outcome(), "404 M_NOT_FOUND");
   EXPECT_EQ(Upgrade(alice_, room, "99").Outcome(),
             "400 M_UNSUPPORTED_ROOM_VERSION");
   EXPECT_EQ(Post(alice_, room, "upgrade").Outcome(), "400 M_MISSING_PARAM");

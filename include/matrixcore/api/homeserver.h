@@ -117,6 +117,11 @@ struct HomeserverDeps {
   const SigningKey& signing_key;
   Logger& log;
   Metrics& metrics;
+  // For requests to other homeservers, and to those that users choose (identity
+  // servers): their targets are strangers' words, so both must refuse addresses
+  // that are not public.  Null: nobody is reached, and what needs them fails.
+  HttpClient* federation = nullptr;
+  HttpClient* outbound = nullptr;
 };
 
 // The tables of all floors, for opening a store.

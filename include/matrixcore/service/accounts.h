@@ -162,7 +162,8 @@ class AccountService {
   // kFailedPrecondition M_UNKNOWN if it is no guest.
   Status UpgradeGuest(std::string_view user_id, std::string_view password);
   // For good: no login, no tokens, no devices; the hooks make the user leave
-  // all rooms.  `erase` also removes the profile and the account data.
+  // all rooms.  `erase` also removes the profile and the account data, and
+  // hides what the user said from those who join later (room/erasure.h).
   Status Deactivate(std::string_view user_id, bool erase);
 
   // Locks or suspends an account, or lifts that; tells at once in every

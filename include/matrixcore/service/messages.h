@@ -1,7 +1,7 @@
 // MessageService: putting events into rooms on behalf of a user.
 //
-// Asynchronous: a request queues behind its room and is answered when its event is
-// durable; no thread waits.  Thread-safe.
+// Asynchronous: a request queues behind its room and is answered when its event
+// is durable; no thread waits.  Thread-safe.
 #pragma once
 
 #include <optional>
@@ -21,8 +21,8 @@ class StateRules;  // service/state_rules.h
 
 class MessageService {
  public:
-  // The event id.  Errors: M_FORBIDDEN (not in the room, no such room, or the auth
-  // rules), M_BAD_JSON, M_TOO_LARGE, M_LIMIT_EXCEEDED, ...
+  // The event id.  Errors: M_FORBIDDEN (not in the room, no such room, or the
+  // auth rules), M_BAD_JSON, M_TOO_LARGE, M_LIMIT_EXCEEDED, ...
   using Done = UniqueFunction<void(Result<std::string> event_id)>;
 
   struct Deps {
@@ -44,12 +44,13 @@ class MessageService {
   };
   void Send(const Session& session, Message message, Done done);
 
-  // PUT /rooms/{roomId}/state/{eventType}/{stateKey}.  Setting what is already so
-  // answers with the event that is there.  M_BAD_ALIAS and M_INVALID_PARAM for
-  // an m.room.canonical_alias that names aliases which do not lead here;
-  // M_INVALID_PARAM for an m.room.server_acl that shuts this server out and for a
-  // membership that there is not; M_INVITE_BLOCKED; joins as RoomService::Join.
-  // When a room closes itself to guests, those who are in it leave.
+  // PUT /rooms/{roomId}/state/{eventType}/{stateKey}.  Setting what is already
+  // so answers with the event that is there.  M_BAD_ALIAS and M_INVALID_PARAM
+  // for an m.room.canonical_alias that names aliases which do not lead here;
+  // M_INVALID_PARAM for an m.room.server_acl that shuts this server out and for
+  // a membership that there is not; M_INVITE_BLOCKED; joins as
+  // RoomService::Join. When a room closes itself to guests, those who are in it
+  // leave.
   struct State {
     std::string room_id;
     std::string type;
@@ -60,8 +61,9 @@ class MessageService {
   };
   void SetState(const Session& session, State state, Done done);
 
-  // PUT /rooms/{roomId}/redact/{eventId}/{txnId}.  M_FORBIDDEN without the power to
-  // redact someone else's event, M_NOT_FOUND for an event that is not in the room.
+  // PUT /rooms/{roomId}/redact/{eventId}/{txnId}.  M_FORBIDDEN without the
+  // power to redact someone else's event, M_NOT_FOUND for an unknown event,
+  // M_INVALID_PARAM for one of another room.
   struct Redaction {
     std::string room_id;
     std::string event_id;
@@ -71,7 +73,8 @@ class MessageService {
   void Redact(const Session& session, Redaction redaction, Done done);
 
  private:
-  void TrySetState(const Session& session, State state, Done done, int attempts);
+  void TrySetState(const Session& session, State state, Done done,
+                   int attempts);
   Result<StateRules> MakeRules(const Session& session, const EventDraft& draft,
                                const std::string& room_id,
                                const json::Document& content);

@@ -1,24 +1,30 @@
 // RoomService: making rooms, being in them, and finding them by alias.
 //
-// Service floor: no HTTP.  Every function is a use case of the client-server API;
-// a failure carries the specification's errcode.  All of them wait for the store
-// (and for the commit); call them on a lane, not on an event loop.
-// Thread-safe.
+// Service floor: no HTTP.  Every function is a use case of the client-server
+// API; a failure carries the specification's errcode.  All of them wait for the
+// store; call them on a lane, not on an event loop.  Those that return a result
+// wait for the commit too; those that take a `done` answer when it is durable,
+// and no thread waits: a room's policy server or an identity server may take
+// its time. Thread-safe.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "matrixcore/base/executor.h"
+#include "matrixcore/base/function.h"
 #include "matrixcore/base/random.h"
 #include "matrixcore/base/status.h"
 #include "matrixcore/room/room_reader.h"
 #include "matrixcore/room/room_writer.h"
 #include "matrixcore/service/accounts.h"
+#include "matrixcore/service/identity.h"
 
 namespace matrixcore {
 
@@ -38,11 +44,12 @@ struct NewRoom {
   Preset preset = Preset::kUnset;  // Unset: follows `listed`.
   bool listed = false;             // visibility "public"
   bool is_direct = false;
-  std::string room_version;        // "": the configured default.
+  std::string room_version;  // "": the configured default.
   std::optional<std::string> alias_localpart;
   std::optional<std::string> name;
   std::optional<std::string> topic;
   std::vector<std::string> invite;
+  std::vector<ThirdPartyInvitee> invite_3pid;
   json::Value creation_content;
   json::Value initial_state;
   json::Value power_level_content_override;
@@ -63,6 +70,9 @@ struct JoinRequest {
   std::optional<std::string> reason;
   // third_party_signed, or a missing Value; read during the call only.
   json::Value third_party_signed;
+  // The request's body, or a missing Value; read during the call only.  Fields
+  // that the specification does not define become part of the member event.
+  json::Value body = {};
 };
 
 // A change of someone's membership.
@@ -83,45 +93,61 @@ class RoomService {
     RoomCaches& caches;
     RoomWriter& writer;
     Random& random;
+    Executor& background;  // Goes on when an identity server has answered.
+    IdentityClient& identity;
   };
   RoomService(Options options, Deps deps)
       : options_(std::move(options)), deps_(std::move(deps)) {}
 
-  // Makes the room with everything in it in one commit and returns its id.
-  // M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE (alias), M_INVALID_ROOM_STATE (the
-  // initial state does not pass the auth rules), M_INVALID_PARAM, M_BAD_JSON,
-  // M_INVITE_BLOCKED.
-  Result<std::string> CreateRoom(const Session& session, const NewRoom& room);
+  using Done = UniqueFunction<void(Status)>;
+  using RoomDone = UniqueFunction<void(Result<std::string> room_id)>;
 
-  // Replaces a room by one of another version and returns the new one's id (spec:
-  // "Room Upgrades").  It gets the old one's power levels, join rules, history
-  // visibility, guest access, name, topic, avatar, encryption, server ACL, bans,
-  // local aliases and place in the directory, in one commit; never its members.
-  // M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM (a creator that is no user id),
-  // M_FORBIDDEN (no such room, or no power to send its tombstone).
+  // Makes the room with everything in it in one commit and returns its id.
+  // M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE (alias), M_INVALID_ROOM_STATE
+  // (the initial state does not pass the auth rules), M_INVALID_PARAM,
+  // M_BAD_JSON, M_INVITE_BLOCKED.  `invite_3pid` must be empty.
+  Result<std::string> CreateRoom(const Session& session, const NewRoom& room);
+  // The same with invite_3pid: those who are known to their identity servers
+  // become ordinary invitees; the others are invited once the room is there.
+  // `room` and what it views are kept alive by `owner` until `done` is called.
+  void CreateRoom(const Session& session, const NewRoom& room,
+                  std::shared_ptr<void> owner, RoomDone done);
+
+  // Replaces a room by one of another version and returns the new one's id
+  // (spec: "Room Upgrades").  It gets the old one's power levels, join rules,
+  // history visibility, guest access, name, topic, avatar, encryption, server
+  // ACL, bans, local aliases and place in the directory, in one commit; never
+  // its members. M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM (a creator that is
+  // no user id), M_NOT_FOUND for an unknown room, M_FORBIDDEN without the power
+  // to send its tombstone.
   Result<std::string> Upgrade(const Session& session, std::string_view room_id,
                               const RoomUpgrade& upgrade);
 
   // --- Membership (spec: "Room membership") ---
   // M_FORBIDDEN whenever the auth rules say no; M_NOT_FOUND for a room to join
-  // that does not exist; M_BAD_STATE for an impossible change (unbanning someone
-  // who is not banned).  Doing again what is already so is ok.
+  // that does not exist; M_BAD_STATE for an impossible change (unbanning
+  // someone who is not banned).  Doing again what is already so is ok.
 
-  // Joins a room by id or alias; returns the room id.  Restricted rooms: the server
-  // authorises the join when one of its users may invite.  Who comes from the room
-  // that this one replaces keeps their settings.
-  // M_GUEST_ACCESS_FORBIDDEN for guests; M_FORBIDDEN also for a proof of a third
-  // party that goes with no invite; M_BAD_JSON for a malformed one.
-  Result<std::string> Join(const Session& session, const JoinRequest& request);
-  Result<std::string> Knock(const Session& session,
-                            std::string_view room_id_or_alias,
-                            std::optional<std::string> reason);
+  // Joins a room by id or alias; returns the room id.  Restricted rooms: the
+  // server authorises the join when one of its users may invite.  Who comes
+  // from the room that this one replaces keeps their settings.
+  // M_GUEST_ACCESS_FORBIDDEN for guests; M_FORBIDDEN also for a proof of a
+  // third party that goes with no invite; M_BAD_JSON for a malformed one.
+  void Join(const Session& session, const JoinRequest& request, RoomDone done);
+  void Knock(const Session& session, std::string_view room_id_or_alias,
+             const std::optional<std::string>& reason, RoomDone done);
   // M_INVITE_BLOCKED by someone who wants no invites.
-  Status Invite(const Session& session, const MembershipChange& change);
-  Status Leave(const Session& session, const MembershipChange& change);
-  Status Kick(const Session& session, const MembershipChange& change);
-  Status Ban(const Session& session, const MembershipChange& change);
-  Status Unban(const Session& session, const MembershipChange& change);
+  void Invite(const Session& session, const MembershipChange& change,
+              Done done);
+  // Invites the user to whom the address belongs, or, when its identity server
+  // knows none, has the invitation kept there (spec: "Third-party invites").
+  // M_FORBIDDEN before anybody is asked, and what IdentityClient says.
+  void InviteByThirdParty(const Session& session, const std::string& room_id,
+                          const ThirdPartyInvitee& invitee, Done done);
+  void Leave(const Session& session, const MembershipChange& change, Done done);
+  void Kick(const Session& session, const MembershipChange& change, Done done);
+  void Ban(const Session& session, const MembershipChange& change, Done done);
+  void Unban(const Session& session, const MembershipChange& change, Done done);
   // Hides a left room from its user for good (until a new invite or join).
   // M_UNKNOWN while the user is still in it.
   Status Forget(const Session& session, std::string_view room_id);
@@ -129,12 +155,13 @@ class RoomService {
   Result<std::vector<std::string>> JoinedRooms(const Session& session);
 
   // --- Aliases (spec: "Room aliases") ---
-  // M_INVALID_PARAM for a malformed alias or one of another server, M_UNKNOWN 409
-  // when it is taken, M_NOT_FOUND for an unknown room.
+  // M_INVALID_PARAM for a malformed alias or one of another server, M_UNKNOWN
+  // 409 when it is taken, M_NOT_FOUND for an unknown room.
   Status CreateAlias(const Session& session, std::string_view alias,
                      std::string_view room_id);
-  // By its creator, or whoever may change the room's canonical alias.
-  Status DeleteAlias(const Session& session, std::string_view alias);
+  // By its creator, or whoever may change the room's canonical alias.  Takes it
+  // out of that, too, if the user may.
+  void DeleteAlias(const Session& session, const std::string& alias, Done done);
   // M_NOT_FOUND.
   Result<std::string> ResolveAlias(std::string_view alias);
   // For members, and for everybody when the room is world-readable.
@@ -144,7 +171,8 @@ class RoomService {
   // --- Room directory entry of one room ---
   Result<bool> IsListed(std::string_view room_id);
   // Whoever may change the canonical alias.
-  Status SetListed(const Session& session, std::string_view room_id, bool listed);
+  Status SetListed(const Session& session, std::string_view room_id,
+                   bool listed);
 
  private:
   // Whether the change is needed, or why it cannot be.
@@ -153,7 +181,12 @@ class RoomService {
 
   Status CheckInvitee(std::string_view user_id) const;
   Status CheckLocalAlias(std::string_view alias) const;
+  // Without its `done`.
+  Result<RoomRequest> JoinRequestOf(const Session& session,
+                                    const JoinRequest& join);
   Result<RoomHead> FindRoom(RoomReader& reader, std::string_view id_or_alias);
+  Result<std::string> RemoveAlias(const Session& session,
+                                  const std::string& alias);
   Result<bool> MayNameRoom(RoomReader& reader, const RoomHead& head,
                            const Session& session);
   // `more` are further members of the content: name and JSON.
@@ -165,8 +198,23 @@ class RoomService {
                                                  const NewRoom& room,
                                                  const RoomVersionRules& rules,
                                                  const std::string& alias);
-  Status ChangeMembership(const Session& session, const MembershipChange& change,
-                          std::string content, MembershipCheck check);
+  void ChangeMembership(const Session& session, const MembershipChange& change,
+                        Result<std::string> content, MembershipCheck check,
+                        Done done);
+
+  // --- Third-party invites ---
+  Status CheckMayInvite(const Session& session, const std::string& room_id);
+  Result<ThirdPartyInvitation> InvitationTo(const Session& session,
+                                            const std::string& room_id);
+  void StoreInvite(const Session& session, const std::string& room_id,
+                   const ThirdPartyInvitee& invitee, Done done);
+  void AddStoredInvite(const Session& session, const std::string& room_id,
+                       const IdentityClient::Stored& stored, Done done);
+  void GoOn(Task task);
+  struct Creation;
+  void LookUpInvitees(std::shared_ptr<Creation> creation);
+  void CreateWithInvitees(std::shared_ptr<Creation> creation);
+  void StoreInvites(std::shared_ptr<Creation> creation);
 
   // --- Upgrades ---
   struct OldRoom;
@@ -185,7 +233,8 @@ class RoomService {
   Status SendRemainingBans(const Session& session, const OldRoom& old,
                            const std::string& new_room,
                            const std::string& lasting_levels);
-  Status TakeOverSettings(const std::string& user_id, const std::string& old_room,
+  Status TakeOverSettings(const std::string& user_id,
+                          const std::string& old_room,
                           const std::string& new_room);
   Status CloseOldRoom(const Session& session, const OldRoom& old,
                       const std::string& new_room);

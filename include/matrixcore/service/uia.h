@@ -29,6 +29,8 @@ struct UiaRequest {
   std::string user_id = {};  // Who is logged in; "" if nobody is.
   json::Value body = {};     // The whole request, with `auth` if it has one.
   std::vector<UiaFlow> flows = {};
+  // Whether the session keeps the fields (see Fields).
+  bool keep_fields = false;
 };
 
 // Judges one stage: `auth` is the request's auth object.  Ok with what is to be
@@ -67,6 +69,16 @@ class UiaService {
   // Ends a session that Authorise allowed.  After a failure of the operation
   // the client may repeat the request without authenticating again.
   void Finish(const std::string& session, bool succeeded);
+  // Ends it and remembers `result` for those who repeat the request because
+  // they did not get the answer.
+  void FinishWith(const std::string& session, std::string result);
+  // What was remembered of the very same request; "" if nothing.
+  std::string ResultOf(const UiaRequest& request);
+
+  // The fields with which a session of that operation was begun, a JSON object
+  // without `auth`; "" if it keeps none.  Clients that register repeat nothing
+  // but `auth` from the second request on.
+  std::string Fields(std::string_view session, std::string_view operation);
 
   // What was remembered of a stage of a session; "" if it is not complete.
   std::string StageValue(const std::string& session, std::string_view type);

@@ -42,6 +42,9 @@ struct FakeHomeserverOptions {
   Timestamp start{1'700'000'000'000};
   // Where the server logs; nowhere by default.  Outlives the server.
   Logger* log = nullptr;
+  // How the server reaches others, homeservers and identity servers alike;
+  // nobody by default.  Outlives the server.
+  HttpClient* network = nullptr;
 };
 
 // Thread-safe, except that one thread at a time calls Advance and Restart.

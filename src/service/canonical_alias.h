@@ -1,0 +1,17 @@
+// The aliases in an m.room.canonical_alias.  For the services about rooms.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "matrixcore/event/event.h"
+
+namespace matrixcore {
+
+using KeepAlias = std::function<bool(std::string_view alias)>;
+
+// The content with those aliases only; "" when none is left.
+std::string FilterAliases(const Event& event, const KeepAlias& keep);
+
+}  // namespace matrixcore

@@ -1,0 +1,170 @@
+// Spec: client-server API, "Third-party invites".
+#include "scenario/scenario.h"
+
+namespace matrixcore {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class ThirdPartyInviteTest : public FakeNetwork, public ScenarioTest {
+ protected:
+  ThirdPartyInviteTest() : ScenarioTest(NetworkOptions()) {
+    answer_ = [this](const HttpClient::Outgoing& request) {
+      return Identity(request);
+    };
+  }
+
+  // An identity server that knows bob@b.example as @bob.
+  Result<HttpResponse> Identity(const HttpClient::Outgoing& request) {
+    HttpResponse response;
+    if (request.url.ends_with("/hash_details")) {
+      response.body = R"({"lookup_pepper":"p","algorithms":["none"]})";
+    } else if (request.url.ends_with("/lookup")) {
+      response.body = fmt::format(
+          R"({{"mappings":{{"bob@b.example email":"{}"}}}})", bob_.user_id);
+    } else if (store_status_ == 200) {
+      stored_.push_back(request.body);
+      response.body = fmt::format(
+          R"({{"token":"token{}","display_name":"c...",
+              "public_keys":[{{"public_key":"k","key_validity_url":"u"}}]}})",
+          stored_.size());
+    } else {
+      response = {.status = store_status_,
+                  .body = R"({"errcode":"M_UNKNOWN"})"};
+    }
+    return response;
+  }
+  static std::string Invitee(std::string_view address) {
+    return fmt::format(R"({{"id_server":"id.example","id_access_token":"t",
+                           "medium":"email","address":"{}"}})",
+                       address);
+  }
+
+  User alice_ = server_.Register("alice");
+  User bob_ = server_.Register("bob");
+  std::string room_ = CreateRoom(alice_);
+  int store_status_ = 200;
+  std::vector<std::string> stored_;
+};
+
+TEST_F(ThirdPartyInviteTest, InvitesTheUserToWhomTheAddressBelongs) {
+  const Answer answer = Post(alice_, room_, "invite", Invitee("Bob@B.example"));
+  EXPECT_TRUE(answer.ok()) << answer.text();
+  EXPECT_THAT(State(alice_, room_, "m.room.member", bob_.user_id),
+              HasSubstr(R"("membership":"invite")"));
+  EXPECT_THAT(asked_,
+              ElementsAre("https://id.example/_matrix/identity/v2/hash_details",
+                          "https://id.example/_matrix/identity/v2/lookup"));
+  EXPECT_TRUE(Join(bob_, room_).ok());
+  EXPECT_EQ(Post(alice_, room_, "invite", Invitee("bob@b.example")).Outcome(),
+            "403 M_FORBIDDEN");
+}
+
+TEST_F(ThirdPartyInviteTest, HasTheInvitationOfOthersKept) {
+  SetState(alice_, room_, "m.room.name", R"({"name":"Den"})");
+  const Answer answer =
+      Post(alice_, room_, "invite", Invitee("carol@c.example"));
+  EXPECT_TRUE(answer.ok()) << answer.text();
+  EXPECT_EQ(State(alice_, room_, "m.room.third_party_invite", "token1"),
+            R"({"display_name":"c...","key_validity_url":"u","public_key":"k",)"
+            R"("public_keys":[{"key_validity_url":"u","public_key":"k"}]})");
+  ASSERT_EQ(stored_.size(), 1u);
+  const Answer told = HttpResponse{.body = stored_[0]};
+  EXPECT_EQ(told.String("address"), "carol@c.example");
+  EXPECT_EQ(told.String("room_id"), room_);
+  EXPECT_EQ(told.String("room_name"), "Den");
+  EXPECT_EQ(told.String("room_join_rules"), "invite");
+  EXPECT_EQ(told.String("sender"), alice_.user_id);
+}
+
+TEST_F(ThirdPartyInviteTest, ANewRoomMayHaveThem) {
+  const std::string room = CreateRoom(
+      alice_, fmt::format(R"({{"is_direct":true,"invite_3pid":[{},{},{}]}})",
+                          Invitee("bob@b.example"), Invitee("c@c.example"),
+                          Invitee("d@d.example")));
+  EXPECT_THAT(State(alice_, room, "m.room.member", bob_.user_id),
+              HasSubstr(R"("is_direct":true)"));
+  EXPECT_THAT(State(alice_, room, "m.room.third_party_invite", "token1"),
+              HasSubstr("c..."));
+  EXPECT_THAT(State(alice_, room, "m.room.third_party_invite", "token2"),
+              HasSubstr("c..."));
+}
+
+TEST_F(ThirdPartyInviteTest, NobodyIsAskedForThoseWhoMayNotInvite) {
+  EXPECT_EQ(Post(bob_, room_, "invite", Invitee("c@c.example")).Outcome(),
+            "403 M_FORBIDDEN");
+  EXPECT_EQ(
+      Post(bob_, "!nowhere:x", "invite", Invitee("c@c.example")).Outcome(),
+      "403 M_FORBIDDEN");
+  SetState(alice_, room_, "m.room.power_levels", R"({"invite":50})");
+  Invite(alice_, room_, bob_);
+  Join(bob_, room_);
+  EXPECT_EQ(Post(bob_, room_, "invite", Invitee("c@c.example")).Outcome(),
+            "403 M_FORBIDDEN");
+  EXPECT_THAT(asked_, IsEmpty());
+}
+
+TEST_F(ThirdPartyInviteTest, WhoWantsNoInvitesGetsNone) {
+  server_.Put(bob_,
+              fmt::format("/_matrix/client/v3/user/{}/account_data/"
+                          "m.invite_permission_config",
+                          PercentEncode(bob_.user_id)),
+              R"({"default_action":"block"})");
+  EXPECT_EQ(Post(alice_, room_, "invite", Invitee("bob@b.example")).Outcome(),
+            "403 M_INVITE_BLOCKED");
+}
+
+TEST_F(ThirdPartyInviteTest, MalformedOnes) {
+  for (
+      const char* body :
+      {R"({"medium":"email"})",
+       R"({"id_server":"i.example","medium":"email","address":"a@b.c"})",
+       R"({"id_server":"i.example","id_access_token":"t","address":"a@b.c"})"}) {
+    const std::string outcome = Post(alice_, room_, "invite", body).Outcome();
+    EXPECT_EQ(outcome, "400 M_MISSING_PARAM") << body;
+  }
+  EXPECT_EQ(Post(alice_, room_, "invite",
+                 R"({"id_server":7,"id_access_token":"t","medium":"email",
+                     "address":"a@b.c"})")
+                .Outcome(),
+            "400 M_BAD_JSON");
+  EXPECT_EQ(Post(alice_, room_, "invite",
+                 R"({"id_server":"a b","id_access_token":"t","medium":"email",
+                     "address":"a@b.c"})")
+                .Outcome(),
+            "400 M_INVALID_PARAM");
+  EXPECT_EQ(Answer(server_.Post(alice_, "/_matrix/client/v3/createRoom",
+                                R"({"invite_3pid":[{"medium":"email"}]})"))
+                .Outcome(),
+            "400 M_MISSING_PARAM");
+}
+
+TEST_F(ThirdPartyInviteTest, AnIdentityServerThatFailsIsNotOurs) {
+  store_status_ = 500;
+  EXPECT_EQ(Post(alice_, room_, "invite", Invitee("c@c.example")).Outcome(),
+            "502 M_CONNECTION_FAILED");
+  EXPECT_EQ(Answer(server_.Post(
+                       alice_, "/_matrix/client/v3/createRoom",
+                       R"({"invite_3pid":[)" + Invitee("c@c.example") + "]}"))
+                .Outcome(),
+            "502 M_CONNECTION_FAILED");
+  answer_ = nullptr;
+  EXPECT_EQ(Post(alice_, room_, "invite", Invitee("c@c.example")).Outcome(),
+            "502 M_CONNECTION_FAILED");
+}
+
+class NoNetworkTest : public ScenarioTest {};
+
+TEST_F(NoNetworkTest, WithoutOneNobodyIsInvitedByAddress) {
+  const User alice = server_.Register("alice");
+  EXPECT_EQ(Post(alice, CreateRoom(alice), "invite",
+                 R"({"id_server":"i.example","id_access_token":"t",
+                     "medium":"email","address":"a@b.c"})")
+                .Outcome(),
+            "502 M_CONNECTION_FAILED");
+}
+
+}  // namespace
+}  // namespace matrixcore
