@@ -571,7 +571,7 @@ TEST_F(AccountTest, TheCredentialsOfAnotherUserAreNoProof) {
   server_.Register("bob", "bobs password");
   EXPECT_THAT(ChangePassword(R"("new_password":"new password",)" +
                              Auth("bobs password", "bob")),
-              IsError(401, "M_FORBIDDEN"));
+              IsError(403, "M_FORBIDDEN"));
 }
 
 TEST_F(AccountTest, ChangePasswordNeedsANewOne) {

@@ -1,5 +1,8 @@
 // Operators' endpoints, in the shape that Synapse's tools know: registration
-// with a shared secret, and registration tokens.
+// with a shared secret, registration tokens, and reports of what users find
+// bad.
+#include <algorithm>
+#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -10,6 +13,7 @@
 #include "matrixcore/service/accounts.h"
 #include "matrixcore/service/profiles.h"
 #include "matrixcore/service/registration.h"
+#include "matrixcore/service/reports.h"
 
 namespace matrixcore::api {
 namespace {
@@ -192,6 +196,85 @@ Result<Reply> DeleteToken(Call& call) {
   return EmptyReply();
 }
 
+// --- Reports ---
+
+constexpr int64_t kDefaultReports = 100;
+constexpr int64_t kMaxReports = 500;
+
+void WriteReport(json::Writer& w, const Report& report) {
+  const auto text = [&w](std::string_view name, std::string_view value) {
+    if (value.empty()) {
+      w.RawField(name, "null");
+    } else {
+      w.Field(name, value);
+    }
+  };
+  w.BeginObject();
+  w.Field("id", report.id);
+  w.Field("received_ts", report.ts.ms);
+  w.Field("user_id", report.reporter);
+  text("room_id", report.room_id);
+  text("event_id", report.event_id);
+  text("sender", report.user_id);
+  text("reason", report.reason.value_or(""));
+  w.EndObject();
+}
+
+// Of events, rooms and users alike, the newest first; `from` is the next_token
+// of the page before.
+Result<Reply> ListReports(Call& call) {
+  MC_RETURN_IF_ERROR(RequireAdmin(call));
+  MC_ASSIGN_OR_RETURN(const auto from, QueryInt(call, "from", 1));
+  MC_ASSIGN_OR_RETURN(const auto limit, QueryInt(call, "limit", 1));
+  const auto wanted = static_cast<size_t>(
+      std::min(limit.value_or(kDefaultReports), kMaxReports));
+  MC_ASSIGN_OR_RETURN(
+      const std::vector<Report> reports,
+      call.services.reports.List(from.value_or(INT64_MAX), wanted + 1));
+  return ObjectReply([&](json::Writer& w) {
+    w.Key("event_reports").BeginArray();
+    for (size_t i = 0; i < std::min(wanted, reports.size()); ++i) {
+      WriteReport(w, reports[i]);
+    }
+    w.EndArray();
+    if (reports.size() > wanted) w.Field("next_token", reports[wanted - 1].id);
+  });
+}
+
+Result<int64_t> ReportIdOf(const Call& call) {
+  int64_t id = 0;
+  const std::string& text = call.path[0];
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), id);
+  if (error != std::errc() || end != text.data() + text.size() || id < 1) {
+    return InvalidParam("The id of a report is a positive number");
+  }
+  return id;
+}
+
+Result<Reply> GetReport(Call& call) {
+  MC_RETURN_IF_ERROR(RequireAdmin(call));
+  MC_ASSIGN_OR_RETURN(const int64_t id, ReportIdOf(call));
+  MC_ASSIGN_OR_RETURN(const auto report, call.services.reports.Find(id));
+  if (!report) return NotFound("No such report");
+  Reply reply;
+  reply.body.clear();
+  json::Writer w(&reply.body);
+  WriteReport(w, *report);
+  return reply;
+}
+
+Result<Reply> DeleteReport(Call& call) {
+  MC_RETURN_IF_ERROR(RequireAdmin(call));
+  MC_ASSIGN_OR_RETURN(const int64_t id, ReportIdOf(call));
+  MC_ASSIGN_OR_RETURN(const bool existed, call.services.reports.Delete(id));
+  if (!existed) return NotFound("No such report");
+  return EmptyReply();
+}
+
+constexpr std::string_view kReports = "/_synapse/admin/v1/event_reports";
+constexpr std::string_view kOneReport =
+    "/_synapse/admin/v1/event_reports/{reportId}";
 constexpr std::string_view kRegister = "/_synapse/admin/v1/register";
 constexpr std::string_view kTokens = "/_synapse/admin/v1/registration_tokens";
 constexpr std::string_view kNewToken =
@@ -214,6 +297,12 @@ constexpr Route kRoutes[] = {
      Lane::kInteractive, Body::kObject, &ChangeToken, ""},
     {HttpMethod::kDelete, kOneToken, Auth::kUser, RateLimit::kDefault,
      Lane::kInteractive, Body::kNone, &DeleteToken, ""},
+    {HttpMethod::kGet, kReports, Auth::kUser, RateLimit::kDefault,
+     Lane::kInteractive, Body::kNone, &ListReports, ""},
+    {HttpMethod::kGet, kOneReport, Auth::kUser, RateLimit::kDefault,
+     Lane::kInteractive, Body::kNone, &GetReport, ""},
+    {HttpMethod::kDelete, kOneReport, Auth::kUser, RateLimit::kDefault,
+     Lane::kInteractive, Body::kNone, &DeleteReport, ""},
 };
 
 }  // namespace

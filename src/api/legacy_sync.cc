@@ -37,6 +37,8 @@ Result<LegacySyncService::EventsQuery> ParseEventsQuery(const Call& call) {
   LegacySyncService::EventsQuery query;
   MC_ASSIGN_OR_RETURN(query.from, QueryToken(call, "from"));
   MC_ASSIGN_OR_RETURN(const auto timeout, QueryInt(call, "timeout"));
+  // Not in the specification any more; old clients name one.
+  MC_RETURN_IF_ERROR(QueryInt(call, "limit").status());
   // The service has a maximum far below a day, which cannot overflow.
   constexpr int64_t kDayMs = 86'400'000;
   query.timeout = milliseconds(std::min(timeout.value_or(0), kDayMs));

@@ -136,6 +136,21 @@ Result<Reply> RequestOpenIdToken(Call& call) {
   });
 }
 
+// Spec: server-server API, "OpenID".  The token alone says who asks.
+Result<Reply> ExchangeOpenIdToken(Call& call) {
+  const auto token = OptionalQuery(call, "access_token");
+  if (!token) {
+    return Status(StatusCode::kUnauthenticated, "M_MISSING_TOKEN",
+                  "`access_token` is required.");
+  }
+  MC_ASSIGN_OR_RETURN(const auto user, call.services.openid.UserOf(*token));
+  if (!user) {
+    return Status(StatusCode::kUnauthenticated, "M_UNKNOWN_TOKEN",
+                  "Access token unknown or expired.");
+  }
+  return ObjectReply([&](json::Writer& w) { w.Field("sub", *user); });
+}
+
 constexpr Route Make(HttpMethod method, std::string_view path,
                      RateLimit rate_limit, Body body, Handler handler,
                      std::string_view operation) {
@@ -169,6 +184,9 @@ constexpr std::array kRoutes = {
          "/_matrix/client/v3/user/{userId}/openid/request_token",
          RateLimit::kDefault, Body::kOptionalObject, &RequestOpenIdToken,
          "requestOpenIdToken"),
+    Route{HttpMethod::kGet, "/_matrix/federation/v1/openid/userinfo",
+          Auth::kNone, RateLimit::kDefault, Lane::kInteractive, Body::kNone,
+          &ExchangeOpenIdToken, "exchangeOpenIdToken"},
 };
 
 }  // namespace

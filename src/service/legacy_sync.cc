@@ -7,7 +7,9 @@
 #include "matrixcore/base/mutex.h"
 #include "matrixcore/event/views.h"
 #include "matrixcore/json/writer.h"
+#include "matrixcore/service/account_data.h"
 #include "matrixcore/service/client_events.h"
+#include "service/legacy_news.h"
 #include "service/room_window.h"
 #include "service/sync_account.h"
 
@@ -94,20 +96,10 @@ std::vector<EventStream::Entry> EventStream::Take() {
   return std::move(entries_);
 }
 
-// The content names the user, as it did when these endpoints were new.
 void WritePresence(json::Writer& out, const std::vector<Presence>& users,
                    Timestamp now) {
   out.Key("presence").BeginArray();
-  for (const Presence& user : users) {
-    out.BeginObject();
-    out.Key("content").BeginObject();
-    PresenceService::WriteMembers(out, user, now);
-    out.Field("user_id", user.user_id);
-    out.EndObject();
-    out.Field("sender", user.user_id);
-    out.Field("type", "m.presence");
-    out.EndObject();
-  }
+  for (const Presence& user : users) WritePresenceEvent(out, user, now);
   out.EndArray();
 }
 
@@ -124,9 +116,10 @@ class RoomInfoWriter {
         now_(now),
         limit_(std::min(limit, LegacySyncService::kMaxLimit)) {}
 
-  // `presence` is written if it is not null.
+  // `presence` and `receipts` are written if they are not null.
   Status WriteRoom(const RoomWindow& window, Membership membership,
-                   const std::vector<Presence>* presence = nullptr);
+                   const std::vector<Presence>* presence = nullptr,
+                   const LegacyNews* receipts = nullptr);
   Status WriteInvite(const RoomHead& room, EventIdx invite);
 
  private:
@@ -144,7 +137,8 @@ class RoomInfoWriter {
 
 Status RoomInfoWriter::WriteRoom(const RoomWindow& window,
                                  Membership membership,
-                                 const std::vector<Presence>* presence) {
+                                 const std::vector<Presence>* presence,
+                                 const LegacyNews* receipts) {
   const RoomHead& room = window.room;
   out_.BeginObject();
   MC_RETURN_IF_ERROR(WriteAccountData(room.room_id));
@@ -154,6 +148,11 @@ Status RoomInfoWriter::WriteRoom(const RoomWindow& window,
   }
   MC_RETURN_IF_ERROR(WriteMessages(window));
   if (presence != nullptr) WritePresence(out_, *presence, now_);
+  if (receipts != nullptr) {
+    out_.Key("receipts").BeginArray();
+    receipts->Write(out_, now_);
+    out_.EndArray();
+  }
   out_.Field("room_id", room.room_id);
   MC_ASSIGN_OR_RETURN(const std::vector<StoredEvent> state,
                       reader_.StateEvents(room, window.state));
@@ -212,32 +211,18 @@ Status RoomInfoWriter::WriteInvite(const RoomHead& room, EventIdx invite) {
   return OkStatus();
 }
 
-// Whether the user is joined to one of those rooms, which are sorted.
-Result<bool> SharesRoom(RoomReader& reader, const std::string& user_id,
-                        const std::vector<RoomNid>& rooms) {
-  MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> rows,
-                      reader.RoomsOf(user_id));
-  return std::any_of(
-      rows.begin(), rows.end(), [&rooms](const MembershipRow& row) {
-        return row.membership == Membership::kJoin &&
-               std::binary_search(rooms.begin(), rooms.end(), row.room);
-      });
-}
-
 // Of everybody who is present and in a room with the user, and of the user.
 Result<std::vector<Presence>> PresenceOfContacts(
     RoomReader& reader, const PresenceService& presence,
-    const std::string& user_id, const std::vector<MembershipRow>& own) {
-  std::vector<RoomNid> rooms;
-  for (const MembershipRow& row : own) {
-    if (row.membership == Membership::kJoin) rooms.push_back(row.room);
-  }
-  std::sort(rooms.begin(), rooms.end());
+    const std::string& user_id, Timestamp now) {
+  MC_ASSIGN_OR_RETURN(const std::vector<RoomNid> rooms,
+                      JoinedRoomsOf(reader, user_id));
   MC_ASSIGN_OR_RETURN(std::vector<Presence> users,
                       presence.Since(reader.snapshot(), 0));
   std::vector<Presence> told;
-  Presence self;  // Offline, unless it turns up below.
+  Presence self;  // Offline, unless it turns up below; but active: they ask.
   self.user_id = user_id;
+  self.last_active = now;
   for (Presence& user : users) {
     if (user.user_id == user_id) {
       self = std::move(user);
@@ -335,7 +320,8 @@ Result<std::string> LegacySyncService::InitialSync(const Session& session,
   out.BeginObject();
   out.Key("account_data").BeginArray();
   for (const AccountDatum& datum : account_data) {
-    if (!datum.room_id.empty()) continue;
+    // Push rules have an endpoint of their own.
+    if (!datum.room_id.empty() || datum.type == kPushRulesType) continue;
     out.BeginObject();
     out.RawField("content", datum.content);
     out.Field("type", datum.type);
@@ -343,10 +329,15 @@ Result<std::string> LegacySyncService::InitialSync(const Session& session,
   }
   out.EndArray();
   out.Field("end", TokenAt(reader.position()));
-  MC_ASSIGN_OR_RETURN(
-      const std::vector<Presence> presence,
-      PresenceOfContacts(reader, deps.presence, session.user_id, rows));
+  MC_ASSIGN_OR_RETURN(const std::vector<Presence> presence,
+                      PresenceOfContacts(reader, deps.presence, session.user_id,
+                                         deps.clock.Now()));
   WritePresence(out, presence, deps.clock.Now());
+  LegacyNews news(reader, deps.presence, session.user_id, ignored, 0);
+  MC_RETURN_IF_ERROR(news.AddOwnReceipts());
+  out.Key("receipts").BeginArray();
+  news.Write(out, deps.clock.Now());
+  out.EndArray();
   out.Key("rooms").BeginArray();
   for (const MembershipRow& row : rows) {
     const bool left = row.membership == Membership::kLeave ||
@@ -391,12 +382,14 @@ Result<std::string> LegacySyncService::RoomInitialSync(const Session& session,
   RoomInfoWriter writer(out, reader, session, ignored, deps.clock.Now(), limit);
   // Who left is not told how the others are now.
   std::vector<Presence> presence;
+  LegacyNews receipts(reader, deps.presence, session.user_id, ignored, 0);
   if (window.until == INT64_MAX) {
     MC_ASSIGN_OR_RETURN(presence,
                         PresenceOfMembers(reader, deps.presence, window.room));
+    MC_RETURN_IF_ERROR(receipts.AddReceipts(window.room));
   }
   MC_RETURN_IF_ERROR(writer.WriteRoom(
-      window, row ? row->membership : Membership::kNone, &presence));
+      window, row ? row->membership : Membership::kNone, &presence, &receipts));
   return body;
 }
 
@@ -455,19 +448,26 @@ Result<std::optional<std::string>> LegacySyncService::Rep::Read(
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       deps.store.NewSnapshot());
   RoomReader reader(*snapshot, deps.caches);
-  MC_ASSIGN_OR_RETURN(IgnoredUsers ignored,
+  MC_ASSIGN_OR_RETURN(const IgnoredUsers ignored,
                       ReadIgnoredUsers(*snapshot, waiter.session.user_id));
-  EventStream stream(reader, waiter.session, std::move(ignored));
+  LegacyNews news(reader, deps.presence, waiter.session.user_id, ignored,
+                  waiter.from);
+  EventStream stream(reader, waiter.session, ignored);
   if (waiter.query.room_id) {
     MC_ASSIGN_OR_RETURN(
         const RoomWindow window,
         OpenRoom(reader, waiter.session.user_id, *waiter.query.room_id));
     MC_RETURN_IF_ERROR(stream.Add(window.room, waiter.from, window.until));
+    if (window.until == INT64_MAX) {
+      MC_RETURN_IF_ERROR(news.AddRoom(window.room));
+    }
   } else {
     MC_RETURN_IF_ERROR(stream.AddOwnRooms(waiter.from));
+    MC_RETURN_IF_ERROR(news.AddOwn());
   }
   const std::vector<EventStream::Entry> entries = stream.Take();
-  if (entries.empty() && may_wait) return std::optional<std::string>();
+  if (entries.empty() && news.empty() && may_wait)
+    return std::optional<std::string>();
   ClientEvents events(reader, waiter.session, deps.clock.Now());
   std::string body;
   json::Writer out(&body);
@@ -476,6 +476,7 @@ Result<std::optional<std::string>> LegacySyncService::Rep::Read(
   for (const EventStream::Entry& entry : entries) {
     MC_RETURN_IF_ERROR(events.Write(out, *entry.room, entry.event, {}));
   }
+  news.Write(out, deps.clock.Now());
   out.EndArray();
   out.Field("end",
             TokenAt(entries.size() == kMaxEvents ? entries.back().event.pos

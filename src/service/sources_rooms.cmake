@@ -1,5 +1,5 @@
 set(SRCS_rooms canonical_alias.cc client_events.cc client_relations.cc directory.cc event_filter.cc
-               history.cc identity.cc invite_permission.cc joining.cc legacy_sync.cc
+               history.cc identity.cc invite_permission.cc joining.cc legacy_news.cc legacy_sync.cc
                messages.cc openid.cc relations.cc reports.cc room_creation.cc
                room_preview_json.cc room_settings.cc room_upgrade.cc
                room_window.cc rooms.cc search.cc search_follower.cc spaces.cc

@@ -6,7 +6,8 @@
 
 namespace matrixcore {
 
-void WriteReceiptEvent(json::Writer& out, std::span<const Receipt> receipts) {
+void WriteReceiptEvent(json::Writer& out, std::span<const Receipt> receipts,
+                       std::string_view room_id) {
   out.BeginObject();
   out.Key("content").BeginObject();
   for (size_t i = 0; i < receipts.size();) {
@@ -30,6 +31,7 @@ void WriteReceiptEvent(json::Writer& out, std::span<const Receipt> receipts) {
     out.EndObject();
   }
   out.EndObject();
+  if (!room_id.empty()) out.Field("room_id", room_id);
   out.Field("type", "m.receipt");
   out.EndObject();
 }

@@ -16,8 +16,10 @@
 namespace matrixcore {
 
 // One m.receipt event (spec: "Receipts"); the receipts are ordered by event,
-// type and user, each of which is there once.
-void WriteReceiptEvent(json::Writer& out, std::span<const Receipt> receipts);
+// type and user, each of which is there once.  `room_id` is for clients that
+// are not told of the room otherwise.
+void WriteReceiptEvent(json::Writer& out, std::span<const Receipt> receipts,
+                       std::string_view room_id = {});
 // One m.typing event.
 void WriteTypingEvent(json::Writer& out, const TypingUsers& typing);
 // An array of account data events.

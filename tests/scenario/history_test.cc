@@ -312,6 +312,8 @@ TEST_F(HistoryTest, ARoomsInitialSyncIsForMembersAndPeekers) {
 }
 
 TEST_F(HistoryTest, EventsWaitsForNews) {
+  Say(alice_, room_, "before");  // From here on she is present.
+  server_.Settle();
   const std::string now = GetPath(bob_, "events").String("end");
   EXPECT_THAT(GetPath(bob_, "events?from=" + now)["chunk"].raw(), "[]");
   EXPECT_EQ(GetPath(bob_, "events?from=x").Outcome(), "400 M_INVALID_PARAM");
@@ -328,7 +330,50 @@ TEST_F(HistoryTest, EventsWaitsForNews) {
       "/_matrix/client/v3/events?timeout=30000&from=" + woken.String("end"), "",
       bob_.access_token);
   server_.Advance(seconds(31));
-  EXPECT_THAT(Answer(waiting.get())["chunk"].raw(), "[]");
+  EXPECT_THAT(Bodies(Answer(waiting.get())["chunk"]), IsEmpty());
+}
+
+TEST_F(HistoryTest, EventsTellsOfReceiptsAccountDataAndPresenceToo) {
+  const std::string event = Say(alice_, room_, "read me");
+  const std::string now = GetPath(bob_, "events").String("end");
+  const std::string user =
+      "/_matrix/client/v3/user/" + PercentEncode(bob_.user_id);
+  server_.Put(bob_, user + "/account_data/org.global", R"({"a":1})");
+  server_.Put(bob_, user + "/rooms/" + PercentEncode(room_) + "/tags/u.work",
+              R"({"order":0.5})");
+  Post(alice_, room_, "receipt/m.read/" + PercentEncode(event));
+  Post(alice_, room_, "receipt/m.read.private/" + PercentEncode(event));
+  server_.Put(alice_,
+              "/_matrix/client/v3/presence/" + PercentEncode(alice_.user_id) +
+                  "/status",
+              R"({"presence":"online","status_msg":"hi"})");
+  const Answer answer = GetPath(bob_, "events?from=" + now);
+  const auto find = [&answer](std::string_view type) {
+    for (const json::Value entry : answer["chunk"]) {
+      if (entry["type"].StringOr("") == type) return entry;
+    }
+    return json::Value();
+  };
+  EXPECT_EQ(find("org.global").raw(),
+            R"({"content":{"a":1},"type":"org.global"})");
+  EXPECT_EQ(find("m.tag")["room_id"].StringOr(""), room_);
+  const json::Value receipt = find("m.receipt");
+  EXPECT_EQ(receipt["room_id"].StringOr(""), room_);
+  EXPECT_TRUE(receipt["content"][event]["m.read"][alice_.user_id].IsObject());
+  EXPECT_TRUE(receipt["content"][event]["m.read.private"].IsMissing());
+  EXPECT_EQ(find("m.presence")["content"]["user_id"].StringOr(""),
+            alice_.user_id);
+  EXPECT_EQ(GetPath(bob_, "events?from=" + answer.String("end"))["chunk"].raw(),
+            "[]");
+
+  const Answer sync = GetPath(bob_, "initialSync");
+  ASSERT_EQ(sync["receipts"].size(), 1u);
+  EXPECT_EQ(sync["receipts"].at(0)["room_id"].StringOr(""), room_);
+  const Answer room =
+      GetPath(bob_, "rooms/" + PercentEncode(room_) + "/initialSync");
+  EXPECT_EQ(room["receipts"].size(), 1u);
+  EXPECT_TRUE(room["messages"]["start"].IsString());
+  EXPECT_EQ(GetPath(bob_, "events?limit=x").Outcome(), "400 M_INVALID_PARAM");
 }
 
 TEST_F(HistoryTest, PeekersHearOfWorldReadableRooms) {

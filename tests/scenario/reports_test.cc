@@ -241,6 +241,43 @@ TEST_F(AccountModerationTest, ASuspendedModeratorRedactsNobodyElse) {
   EXPECT_EQ(Redact(alice_, room, event, "r2").Outcome(), "200");
 }
 
+TEST_F(AccountModerationTest, AdministratorsReadAndDeleteReports) {
+  const User zoe = server_.Register("zoe");
+  const std::string room = Room(zoe, R"({"preset":"public_chat"})");
+  const std::string event = Send(zoe, room, "1").String("event_id");
+  const std::string rooms =
+      "/_matrix/client/v3/rooms/" + PercentEncode(room) + "/report";
+  server_.Post(zoe, rooms + "/" + PercentEncode(event), R"({"reason":"a"})");
+  server_.Post(zoe, rooms, R"({"reason":"b"})");
+  server_.Post(
+      zoe,
+      "/_matrix/client/v3/users/" + PercentEncode(other_.user_id) + "/report",
+      R"({"reason":"c"})");
+  const std::string path = "/_synapse/admin/v1/event_reports";
+  EXPECT_EQ(Answer(server_.Get(zoe, path)).Outcome(), "403 M_FORBIDDEN");
+  const Answer first = server_.Get(root_, path + "?limit=2");
+  ASSERT_EQ(first["event_reports"].size(), 2u) << first.text();
+  EXPECT_EQ(first["event_reports"].at(0)["reason"].StringOr(""), "c");
+  EXPECT_TRUE(first["event_reports"].at(0)["room_id"].IsNull());
+  EXPECT_EQ(first["event_reports"].at(1)["room_id"].StringOr(""), room);
+  const Answer rest = server_.Get(
+      root_, path + "?from=" + std::string(first["next_token"].raw()));
+  ASSERT_EQ(rest["event_reports"].size(), 1u);
+  EXPECT_TRUE(rest["next_token"].IsMissing());
+  const json::Value report = rest["event_reports"].at(0);
+  EXPECT_EQ(report["event_id"].StringOr(""), event);
+  EXPECT_EQ(report["sender"].StringOr(""), zoe.user_id);
+  const std::string one = path + "/" + std::string(report["id"].raw());
+  EXPECT_EQ(Answer(server_.Get(root_, one)).String("reason"), "a");
+  EXPECT_EQ(Answer(server_.Get(zoe, one)).Outcome(), "403 M_FORBIDDEN");
+  EXPECT_EQ(Answer(server_.Delete(zoe, one)).Outcome(), "403 M_FORBIDDEN");
+  EXPECT_TRUE(Answer(server_.Delete(root_, one)).ok());
+  EXPECT_EQ(Answer(server_.Get(root_, one)).Outcome(), "404 M_NOT_FOUND");
+  EXPECT_EQ(Answer(server_.Delete(root_, one)).Outcome(), "404 M_NOT_FOUND");
+  EXPECT_EQ(Answer(server_.Get(root_, path + "/x")).Outcome(),
+            "400 M_INVALID_PARAM");
+}
+
 TEST_F(AccountModerationTest, OnlyAdministratorsModerateAndNotEachOther) {
   const std::string nobody = "@nobody:" + server_.server_name();
   for (const char* what : {"lock", "suspend"}) {

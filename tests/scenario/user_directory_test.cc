@@ -1,6 +1,5 @@
 // Spec: client-server API, "User Directory", "Mutual Rooms", "OpenID",
 // "Third-party Networks".
-#include "matrixcore/service/openid.h"
 #include "scenario/scenario.h"
 
 namespace matrixcore {
@@ -189,14 +188,17 @@ TEST_F(UserDirectoryTest, OpenIdTokensProveWhoAskedForAnHour) {
                                 "/_matrix/client/v3/account/whoami", "", token))
                 .Outcome(),
             "401 M_UNKNOWN_TOKEN");
-  const auto random = NewSeededRandom(1);
-  OpenIdService openid(
-      {.store = server_.store(), .clock = server_.time(), .random = *random});
+  const auto whose = [&](std::string_view query) {
+    return Answer(server_.Call(
+        HttpMethod::kGet,
+        fmt::format("/_matrix/federation/v1/openid/userinfo{}", query)));
+  };
   server_.Restart();
-  EXPECT_EQ(openid.UserOf(token).value(), alice_.user_id);
-  EXPECT_EQ(openid.UserOf("other").value(), std::nullopt);
+  EXPECT_EQ(whose("?access_token=" + token).String("sub"), alice_.user_id);
+  EXPECT_EQ(whose("?access_token=other").Outcome(), "401 M_UNKNOWN_TOKEN");
+  EXPECT_EQ(whose("").Outcome(), "401 M_MISSING_TOKEN");
   server_.Advance(seconds(3600));
-  EXPECT_EQ(openid.UserOf(token).value(), std::nullopt);
+  EXPECT_EQ(whose("?access_token=" + token).Outcome(), "401 M_UNKNOWN_TOKEN");
 }
 
 // --- Third-party networks ---
