@@ -476,7 +476,8 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
       router(services, api::AllRoutes()) {
   search_follower.Wake();  // For what was committed before a crash.
   delayed_events.Start();
-  accounts.OnDeactivated([this](const std::string& user_id, bool) {
+  accounts.OnDeactivated([this](const std::string& user_id, bool erase) {
+    if (erase) room_caches.NoteErasure();
     return LeaveAllRooms(store, room_caches, rooms, user_id);
   });
   accounts.OnDeviceListChanged([this](const std::string& user_id) {
