@@ -52,9 +52,9 @@ class KeyService {
   // each optional.  All of it is stored or nothing.  A one-time key that is
   // there, or was given away in the last kClaimsRemembered, is no news.
   // Errors: kInvalidArgument M_BAD_JSON (wrong types), M_INVALID_PARAM (device
-  // keys of another user or device; a one-time key id that is in use for another
-  // key), M_INVALID_SIGNATURE (device keys that are not signed by their own
-  // ed25519 key); kTooLarge M_TOO_LARGE.
+  // keys of another user or device; a one-time key id that is in use for
+  // another key), M_INVALID_SIGNATURE (device keys that are not signed by their
+  // own ed25519 key); kTooLarge M_TOO_LARGE.
   static constexpr Duration kClaimsRemembered = std::chrono::hours(7 * 24);
   Result<Counts> Upload(const Session& session, json::Value body);
 
