@@ -125,7 +125,8 @@ class World {
                            last_key_, UserId(user), DeviceId(device), 0)});
         }
         rows.Put(tables::kOneTimeKeyCounts,
-                 {UserId(user), DeviceId(device), kAlgorithm, int64_t{count}});
+                 {UserId(user), DeviceId(device), kAlgorithm, int64_t{count},
+                  int64_t{count}});
       }
     }
   }
@@ -143,7 +144,7 @@ class World {
   const std::unique_ptr<Clock> clock = NewSystemClock();
   const std::unique_ptr<Random> random = NewSeededRandom(1);
   const std::unique_ptr<Executor> executor = NewThreadPool("bench", 1, 1000);
-  const std::unique_ptr<Timers> timers = NewTimers();
+  const std::unique_ptr<Timers> timers = NewThreadTimers(*clock);
   const std::unique_ptr<Logger> log = NewNullLogger();
   const std::unique_ptr<Metrics> metrics = NewMetrics();
   JoinedUsers joined;

@@ -120,10 +120,6 @@ const TableSpec kOneTimeKeys{
                 {"key_id", kText},
                 {"json", kText}},
     .key_columns = 5,
-    .indexes = {{"key_id",
-                 {OneTimeKeys::kUser, OneTimeKeys::kDevice,
-                  OneTimeKeys::kAlgorithm, OneTimeKeys::kKeyId},
-                 true}},
 };
 
 const TableSpec kOneTimeKeyCounts{
@@ -131,7 +127,8 @@ const TableSpec kOneTimeKeyCounts{
     .columns = {{"user_id", kText},
                 {"device_id", kText},
                 {"algorithm", kText},
-                {"count", kInt64}},
+                {"count", kInt64},
+                {"uploaded", kInt64}},
     .key_columns = 3,
 };
 
@@ -149,8 +146,6 @@ const TableSpec kClaimedKeys{
                 {"key", kText},
                 {"ts", kInt64}},
     .key_columns = 3,
-    .indexes = {{"ts",
-                 {ClaimedKeys::kUser, ClaimedKeys::kDevice, ClaimedKeys::kTs}}},
 };
 
 const TableSpec kFallbackKeys{

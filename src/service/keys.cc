@@ -53,11 +53,15 @@ Result<bool> SameJson(std::string_view a, std::string_view b) {
 // What a device has before an upload.
 struct Stock {
   std::map<std::string, std::string, std::less<>> one_time_keys =
-      {};                                           // Id, JSON.
-  std::set<std::string, std::less<>> counted = {};  // Algorithms with a count.
+      {};                                                      // Id, JSON.
+  std::map<std::string, int64_t, std::less<>> uploaded = {};   // By algorithm.
   std::map<std::string, Row, std::less<>> fallback_keys = {};  // By algorithm.
-  // What was given away of the uploaded keys: id and public key.
-  std::map<std::string, std::string, std::less<>> claimed = {};
+  // What was given away, by id; long ago: then it is to be forgotten.
+  struct Claimed {
+    std::string public_key;
+    bool long_ago = false;
+  };
+  std::map<std::string, Claimed, std::less<>> claimed = {};
   bool new_device = false;
 };
 
@@ -132,13 +136,17 @@ class Uploader {
       }
       const auto claimed = stock.claimed.find(key.key_id);
       const bool reused = claimed != stock.claimed.end();
-      if (reused && claimed->second == key.public_key) continue;
+      if (reused && !claimed->second.long_ago &&
+          claimed->second.public_key == key.public_key) {
+        continue;
+      }
       // It may be uploaded and given away at the same time, by a request that
       // is repeated before the first answer.
       const Row place = {user_, device_, key.key_id};
       if (reused) {
-        batch_.Require(WriteBatch::ColumnEquals{
-            &kClaimedKeys, place, ClaimedKeys::kKey, claimed->second});
+        batch_.Require(WriteBatch::ColumnEquals{&kClaimedKeys, place,
+                                                ClaimedKeys::kKey,
+                                                claimed->second.public_key});
       } else if (!stock.new_device) {
         batch_.Require(WriteBatch::RowAbsent{&kClaimedKeys, place});
       }
@@ -152,20 +160,31 @@ class Uploader {
       return TooLarge("The device has too many one-time keys");
     }
     for (const auto& [algorithm, more] : added) {
-      AddCount(algorithm, more, stock.counted.contains(algorithm));
+      const auto uploaded = stock.uploaded.find(algorithm);
+      AddCount(algorithm, more,
+               uploaded == stock.uploaded.end()
+                   ? std::nullopt
+                   : std::optional<int64_t>(uploaded->second));
     }
     return OkStatus();
   }
 
-  void AddCount(const std::string& algorithm, int64_t more, bool counted) {
-    if (!counted) {
+  // `uploaded`: by the device's row, if it has one.  What another upload has
+  // added meanwhile was not looked at, so the batch requires that there is
+  // none.
+  void AddCount(const std::string& algorithm, int64_t more,
+                std::optional<int64_t> uploaded) {
+    if (!uploaded) {
       return batch_.InsertRow(kOneTimeKeyCounts,
-                              {user_, device_, algorithm, more});
+                              {user_, device_, algorithm, more, more});
     }
-    batch_.Require(WriteBatch::RowPresent{&kOneTimeKeyCounts,
-                                          {user_, device_, algorithm}});
-    batch_.AddTo(kOneTimeKeyCounts, {user_, device_, algorithm},
-                 OneTimeKeyCounts::kCount, more);
+    const Row place = {user_, device_, algorithm};
+    batch_.Require(WriteBatch::ColumnEquals{
+        &kOneTimeKeyCounts, place, OneTimeKeyCounts::kUploaded, *uploaded});
+    for (const auto column :
+         {OneTimeKeyCounts::kCount, OneTimeKeyCounts::kUploaded}) {
+      batch_.AddTo(kOneTimeKeyCounts, ToBatchRow(place), column, more);
+    }
   }
 
   static Result<bool> SameFallback(const Row& old, const UploadedKey& key) {
@@ -178,8 +197,31 @@ class Uploader {
   WriteBatch& batch_;
 };
 
+// What was given away of a device's keys.  Claims from so long ago that no
+// upload of their keys can be on its way are to be forgotten.
+Status ReadClaims(Snapshot& snapshot, const Row& device, Timestamp now,
+                  Stock* stock) {
+  const int64_t limit =
+      now.ms - std::chrono::duration_cast<std::chrono::milliseconds>(
+                   KeyService::kClaimsRemembered)
+                   .count();
+  MC_ASSIGN_OR_RETURN(
+      const std::vector<Row> claims,
+      snapshot.Scan({.table = &kClaimedKeys, .prefix = device}));
+  size_t old = 0;
+  for (const Row& claim : claims) {
+    const bool long_ago =
+        CellInt(claim[ClaimedKeys::kTs]) <= limit && old++ < kForgottenAtOnce;
+    stock->claimed.emplace(
+        CellText(claim[ClaimedKeys::kKeyId]),
+        Stock::Claimed{std::string(CellText(claim[ClaimedKeys::kKey])),
+                       long_ago});
+  }
+  return OkStatus();
+}
+
 Result<Stock> ReadStock(Snapshot& snapshot, const Session& session,
-                        const KeyUpload& upload) {
+                        const KeyUpload& upload, Timestamp now) {
   Stock stock;
   const Row device = {session.user_id, session.device_id};
   if (!upload.one_time_keys.empty()) {
@@ -194,19 +236,10 @@ Result<Stock> ReadStock(Snapshot& snapshot, const Session& session,
         const std::vector<Row> counts,
         snapshot.Scan({.table = &kOneTimeKeyCounts, .prefix = device}));
     for (const Row& count : counts) {
-      stock.counted.emplace(CellText(count[OneTimeKeyCounts::kAlgorithm]));
+      stock.uploaded.emplace(CellText(count[OneTimeKeyCounts::kAlgorithm]),
+                             CellInt(count[OneTimeKeyCounts::kUploaded]));
     }
-    std::vector<Row> places;
-    for (const UploadedKey& key : upload.one_time_keys) {
-      places.push_back({session.user_id, session.device_id, key.key_id});
-    }
-    MC_ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> claimed,
-                        snapshot.GetMany(kClaimedKeys, places));
-    for (const std::optional<Row>& row : claimed) {
-      if (!row) continue;
-      stock.claimed.emplace(CellText((*row)[ClaimedKeys::kKeyId]),
-                            CellText((*row)[ClaimedKeys::kKey]));
-    }
+    MC_RETURN_IF_ERROR(ReadClaims(snapshot, device, now, &stock));
   }
   if (!upload.fallback_keys.empty()) {
     MC_ASSIGN_OR_RETURN(
@@ -218,28 +251,6 @@ Result<Stock> ReadStock(Snapshot& snapshot, const Session& session,
     }
   }
   return stock;
-}
-
-// Claims from so long ago that no upload of their keys can be on its way.
-Status ForgetOldClaims(Snapshot& snapshot, WriteBatch& batch,
-                       const Session& session, Timestamp now) {
-  const int64_t limit =
-      now.ms - std::chrono::duration_cast<std::chrono::milliseconds>(
-                   KeyService::kClaimsRemembered)
-                   .count();
-  MC_ASSIGN_OR_RETURN(
-      const std::vector<Row> old,
-      snapshot.Scan({.table = &kClaimedKeys,
-                     .index = ClaimedKeys::kByTs,
-                     .prefix = {session.user_id, session.device_id},
-                     .to = ScanSpec::Bound{limit, true},
-                     .limit = kForgottenAtOnce}));
-  for (const Row& row : old) {
-    batch.DeleteRow(kClaimedKeys,
-                    {session.user_id, session.device_id,
-                     std::string(CellText(row[ClaimedKeys::kKeyId]))});
-  }
-  return OkStatus();
 }
 
 }  // namespace
@@ -275,12 +286,14 @@ Result<KeyService::Counts> KeyService::Upload(const Session& session,
       MC_ASSIGN_OR_RETURN(news,
                           uploader.AddDeviceKeys(*upload.device_keys, old));
     }
-    MC_ASSIGN_OR_RETURN(const Stock stock,
-                        ReadStock(snapshot, session, upload));
+    MC_ASSIGN_OR_RETURN(const Stock stock, ReadStock(snapshot, session, upload,
+                                                     deps_.clock.Now()));
     MC_RETURN_IF_ERROR(uploader.AddKeys(upload, stock));
     if (batch.empty()) return OkStatus();
-    MC_RETURN_IF_ERROR(
-        ForgetOldClaims(snapshot, batch, session, deps_.clock.Now()));
+    for (const auto& [id, claimed] : stock.claimed) {
+      if (!claimed.long_ago) continue;
+      batch.DeleteRow(kClaimedKeys, {session.user_id, session.device_id, id});
+    }
     batch.Require(WriteBatch::RowPresent{&kDevices,
                                          {session.user_id, session.device_id}});
     return OkStatus();

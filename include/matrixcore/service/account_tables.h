@@ -122,16 +122,21 @@ struct OneTimeKeys {
     kAlgorithm,
     kPos,    // When it was uploaded ...
     kIndex,  // ... and where in the upload.
-    kKeyId,
+    kKeyId,  // Once for a device.
     kJson,
   };
-  enum Index : uint32_t { kByKeyId };
 };
 extern const TableSpec kOneTimeKeys;
 
 // How many of them there are.
 struct OneTimeKeyCounts {
-  enum Column : uint32_t { kUser, kDevice, kAlgorithm, kCount };
+  enum Column : uint32_t {
+    kUser,
+    kDevice,
+    kAlgorithm,
+    kCount,
+    kUploaded,  // Ever; what uploads of the same keys exclude each other by.
+  };
 };
 extern const TableSpec kOneTimeKeyCounts;
 
@@ -151,7 +156,6 @@ struct ClaimedKeys {
     kKey,  // The public key itself.
     kTs,
   };
-  enum Index : uint32_t { kByTs };
 };
 extern const TableSpec kClaimedKeys;
 
