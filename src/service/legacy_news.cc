@@ -53,10 +53,22 @@ Status LegacyNews::AddReceipts(const RoomHead& room) {
   return OkStatus();
 }
 
+void LegacyNews::AddTyping(const RoomHead& room) {
+  for (const TypingUsers& changed : typing_.changed) {
+    if (changed.room != room.nid) continue;
+    std::vector<std::string> users = changed.user_ids;
+    std::erase_if(users, [this](const std::string& user) {
+      return IsIgnored(ignored_, user);
+    });
+    typists_.push_back({room.room_id, std::move(users)});
+  }
+}
+
 Status LegacyNews::AddReceiptsOf(const std::vector<RoomNid>& rooms) {
   MC_ASSIGN_OR_RETURN(const auto heads, reader_.Heads(rooms));
   for (const std::optional<RoomHead>& head : heads) {
     if (!head) continue;
+    AddTyping(*head);
     MC_RETURN_IF_ERROR(AddReceipts(*head));
   }
   return OkStatus();
@@ -87,6 +99,7 @@ Status LegacyNews::AddOwn() {
 }
 
 Status LegacyNews::AddRoom(const RoomHead& room) {
+  AddTyping(room);
   MC_RETURN_IF_ERROR(AddReceipts(room));
   MC_ASSIGN_OR_RETURN(std::vector<Presence> users,
                       presence_.Since(reader_.snapshot(), after_));
@@ -117,6 +130,15 @@ void LegacyNews::Write(json::Writer& out, Timestamp now) const {
       }
       WriteReceiptEvent(out, all.subspan(begin, end - begin), room.room_id);
     }
+  }
+  for (const RoomTypists& room : typists_) {
+    out.BeginObject();
+    out.Key("content").BeginObject().Key("user_ids").BeginArray();
+    for (const std::string& user : room.user_ids) out.String(user);
+    out.EndArray().EndObject();
+    out.Field("room_id", room.room_id);
+    out.Field("type", "m.typing");
+    out.EndObject();
   }
   for (const Presence& user : presence_users_) {
     WritePresenceEvent(out, user, now);

@@ -1,8 +1,9 @@
 // What /events and the initial syncs tell beside the events of rooms: receipts,
-// account data, presence.
+// typing, account data, presence.
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "matrixcore/json/writer.h"
@@ -18,12 +19,13 @@ class LegacyNews {
  public:
   LegacyNews(RoomReader& reader, const PresenceService& presence,
              const std::string& user_id, const IgnoredUsers& ignored,
-             Position after)
+             Position after, TypingNews typing = {})
       : reader_(reader),
         presence_(presence),
         user_id_(user_id),
         ignored_(ignored),
-        after_(after) {}
+        after_(after),
+        typing_(std::move(typing)) {}
 
   // Of the rooms that the user is joined to, of those in them, and the user's
   // own account data.
@@ -35,7 +37,7 @@ class LegacyNews {
   Status AddReceipts(const RoomHead& room);
 
   bool empty() const {
-    return receipts_.empty() && account_data_.empty() &&
+    return receipts_.empty() && typists_.empty() && account_data_.empty() &&
            presence_users_.empty();
   }
   // As elements of an array.
@@ -46,13 +48,20 @@ class LegacyNews {
     std::string room_id;
     std::vector<Receipt> receipts;
   };
+  struct RoomTypists {
+    std::string room_id;
+    std::vector<std::string> user_ids;
+  };
   Status AddReceiptsOf(const std::vector<RoomNid>& rooms);
+  void AddTyping(const RoomHead& room);
 
   RoomReader& reader_;
   const PresenceService& presence_;
   const std::string& user_id_;
   const IgnoredUsers& ignored_;
   const Position after_;
+  const TypingNews typing_;
+  std::vector<RoomTypists> typists_;
   std::vector<RoomReceipts> receipts_;
   std::vector<AccountDatum> account_data_;
   std::vector<Presence> presence_users_;

@@ -261,6 +261,7 @@ struct LegacySyncService::Rep : std::enable_shared_from_this<Rep> {
     Session session;
     EventsQuery query;
     Position from = 0;
+    int64_t typing = 0;  // The serial that the client has.
     MonotonicTime deadline;
     Done done;
   };
@@ -404,6 +405,7 @@ void LegacySyncService::Events(const Session& session, EventsQuery query,
   // A token of the future (the store was set back) counts as now.
   const Position now = rep_->deps.store.LastPosition();
   waiter->from = query.from ? std::min(query.from->position, now) : now;
+  waiter->typing = query.from ? query.from->ephemeral : 0;
   const Duration timeout =
       std::clamp(query.timeout, Duration::zero(), rep_->options.max_timeout);
   waiter->deadline = rep_->deps.clock.Monotonic() + timeout;
@@ -450,8 +452,10 @@ Result<std::optional<std::string>> LegacySyncService::Rep::Read(
   RoomReader reader(*snapshot, deps.caches);
   MC_ASSIGN_OR_RETURN(const IgnoredUsers ignored,
                       ReadIgnoredUsers(*snapshot, waiter.session.user_id));
+  TypingNews typing = deps.ephemeral.TypingSince(waiter.typing);
+  const int64_t typing_serial = typing.serial;
   LegacyNews news(reader, deps.presence, waiter.session.user_id, ignored,
-                  waiter.from);
+                  waiter.from, std::move(typing));
   EventStream stream(reader, waiter.session, ignored);
   if (waiter.query.room_id) {
     MC_ASSIGN_OR_RETURN(
@@ -478,10 +482,10 @@ Result<std::optional<std::string>> LegacySyncService::Rep::Read(
   }
   news.Write(out, deps.clock.Now());
   out.EndArray();
-  out.Field("end",
-            TokenAt(entries.size() == kMaxEvents ? entries.back().event.pos
-                                                 : reader.position()));
-  out.Field("start", TokenAt(waiter.from));
+  const Position end = entries.size() == kMaxEvents ? entries.back().event.pos
+                                                    : reader.position();
+  out.Field("end", StreamToken{end, typing_serial}.ToString());
+  out.Field("start", StreamToken{waiter.from, waiter.typing}.ToString());
   out.EndObject();
   return std::optional<std::string>(std::move(body));
 }

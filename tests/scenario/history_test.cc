@@ -341,6 +341,8 @@ TEST_F(HistoryTest, EventsTellsOfReceiptsAccountDataAndPresenceToo) {
   server_.Put(bob_, user + "/account_data/org.global", R"({"a":1})");
   server_.Put(bob_, user + "/rooms/" + PercentEncode(room_) + "/tags/u.work",
               R"({"order":0.5})");
+  Put(alice_, room_, "typing/" + PercentEncode(alice_.user_id),
+      R"({"typing":true,"timeout":20000})");
   Post(alice_, room_, "receipt/m.read/" + PercentEncode(event));
   Post(alice_, room_, "receipt/m.read.private/" + PercentEncode(event));
   server_.Put(alice_,
@@ -354,6 +356,10 @@ TEST_F(HistoryTest, EventsTellsOfReceiptsAccountDataAndPresenceToo) {
     }
     return json::Value();
   };
+  EXPECT_EQ(find("m.typing").raw(),
+            fmt::format(R"({{"content":{{"user_ids":["{}"]}},)"
+                        R"("room_id":"{}","type":"m.typing"}})",
+                        alice_.user_id, room_));
   EXPECT_EQ(find("org.global").raw(),
             R"({"content":{"a":1},"type":"org.global"})");
   EXPECT_EQ(find("m.tag")["room_id"].StringOr(""), room_);

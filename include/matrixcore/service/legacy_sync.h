@@ -17,6 +17,7 @@
 #include "matrixcore/base/time.h"
 #include "matrixcore/room/room_reader.h"
 #include "matrixcore/service/accounts.h"
+#include "matrixcore/service/ephemeral.h"
 #include "matrixcore/service/notifier.h"
 #include "matrixcore/service/presence.h"
 #include "matrixcore/service/tokens.h"
@@ -34,6 +35,7 @@ class LegacySyncService {
     const Clock& clock;
     Notifier& notifier;
     const PresenceService& presence;
+    const EphemeralService& ephemeral;
   };
   LegacySyncService(const Options& options, const Deps& deps);
   // Returns when no answer is being made any more; as SyncService.
