@@ -15,8 +15,12 @@
 namespace matrixcore {
 namespace {
 
-// Events that become one change of the index.
+// Events that become one change of the index when somebody waits for it ...
 constexpr size_t kChunk = 500;
+// ... and in the background, where a change is followed by a pause that is so
+// many times as long: messages never find the processor busy for long.
+constexpr size_t kBackgroundChunk = 100;
+constexpr int kPause = 3;
 
 // The plain text of a content block of texts (spec: m.topic, "m.text").
 std::string_view PlainText(json::Value texts) {
@@ -250,9 +254,10 @@ void SearchFollower::Rep::Run() {
     running = true;
   }
   bool more = false;
+  const MonotonicTime start = deps.clock.Monotonic();
   {
     MutexLock lock(work_mutex);
-    const Result<bool> step = Step(kChunk);
+    const Result<bool> step = Step(kBackgroundChunk);
     if (step.ok()) {
       more = *step;
     } else {
@@ -266,7 +271,7 @@ void SearchFollower::Rep::Run() {
     idle.NotifyAll();
     if (!more && !std::exchange(again, false)) return;
   }
-  Schedule(more ? Duration::zero() : kDelay);
+  Schedule(more ? kPause * (deps.clock.Monotonic() - start) : kDelay);
 }
 
 void SearchFollower::Rep::Schedule(Duration delay) {

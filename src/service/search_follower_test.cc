@@ -94,7 +94,7 @@ TEST_F(SearchFollowerTest, GoesOnInPiecesWhereTheIndexStands) {
   EXPECT_LT(first, 1203u);
   const auto follower = Follow();
   follower->Wake();
-  for (int i = 0; i < 5; ++i) Later();
+  for (int i = 0; i < 13; ++i) Later();
   EXPECT_EQ(Count("word"), 1203u);
 }
 
