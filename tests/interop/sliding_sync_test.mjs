@@ -220,9 +220,11 @@ step("to-device messages arrive", async () => {
 step("nothing is lost when the server is killed", async (t) => {
   if (server === null) return t.skip("not our server");
   const before = alice.requests.length;
-  await say(bob, rooms[0], "before the crash");
+  const lost = await say(bob, rooms[0], "before the crash");
   await server.kill();
   await server.start();
+  // One message at a time: of two the list would tell the newer one only.
+  await alice.waitForEvent(rooms[0], lost);
   const id = await say(bob, rooms[0], "after the crash");
   await alice.waitForEvent(rooms[0], id);
   const seen = bodies(alice, rooms[0]);
