@@ -59,6 +59,8 @@ class CommitQueue {
 
  private:
   void Run();
+  // Waits until there is a batch; false when closed and empty.
+  bool WaitForOne();
   // Moves the next group to `group`; false when closed and empty.
   bool Take(std::vector<Item>& group);
 
