@@ -70,7 +70,11 @@ class RoomCounts {
   Status CountUsual() {
     MC_ASSIGN_OR_RETURN(const Totals now, TotalsAt(usual_until_, true));
     const Position main_from = marks_.In(kMainThread);
-    MC_ASSIGN_OR_RETURN(const Totals main_read, TotalsAt(main_from, false));
+    // Often everything is read.
+    Totals main_read = now;
+    if (main_from < last_notice_) {
+      MC_ASSIGN_OR_RETURN(main_read, TotalsAt(main_from, false));
+    }
     unread_.main = Minus(now.main, main_read.main);
     Totals all_read = main_read;
     if (marks_.everywhere() != main_from) {
@@ -145,7 +149,8 @@ class RoomCounts {
     if (rows.empty()) return totals;
     const Row& row = rows[0];
     if (newest) {
-      unread_.changed = std::max(unread_.changed, CellInt(row[Notices::kPos]));
+      last_notice_ = CellInt(row[Notices::kPos]);
+      unread_.changed = std::max(unread_.changed, last_notice_);
     }
     totals.threads = {CellInt(row[Notices::kThreadTotal]),
                       CellInt(row[Notices::kThreadHighlights])};
@@ -173,6 +178,8 @@ class RoomCounts {
   const RoomNid room_;
   ReadMarkers marks_;
   Position usual_until_ = INT64_MAX;
+  // The newest event that notifies everybody, as far as what is usual goes.
+  Position last_notice_ = 0;
   std::map<std::string, UnreadCount> threads_;
   Unread unread_;
 };
