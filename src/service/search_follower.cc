@@ -20,7 +20,7 @@ constexpr size_t kChunk = 500;
 // ... and in the background, where a change is followed by a pause that is so
 // many times as long: messages never find the processor busy for long.
 constexpr size_t kBackgroundChunk = 100;
-constexpr int kPause = 3;
+constexpr int kPause = 9;
 
 // The plain text of a content block of texts (spec: m.topic, "m.text").
 std::string_view PlainText(json::Value texts) {
