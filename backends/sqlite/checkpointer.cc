@@ -9,7 +9,7 @@ namespace matrixcore::sqlite {
 namespace {
 
 // Writers wait for readers from this multiple of the limit on ...
-constexpr int kHardFactor = 4;
+constexpr int kHardFactor = 3;
 // ... so long.
 constexpr Duration kWaitForReaders = milliseconds(100);
 

@@ -18,9 +18,9 @@ namespace matrixcore::sqlite {
 // on appending.  When the pass is over, the writer copies the little that was
 // appended meanwhile; then all of the log is in the file, and SQLite starts it
 // again from its beginning.  Reads that overlap all the time may prevent that:
-// at eight times the limit the writer waits a moment for readers to move on,
+// at three times the limit the writer waits a moment for readers to move on,
 // and if one does not, again when the log has grown by half.  A pass that is
-// slower than the writer is waited for at sixteen times the limit.
+// slower than the writer is waited for at six times the limit.
 //
 // AfterCommit belongs to the writer's thread.
 class Checkpointer {

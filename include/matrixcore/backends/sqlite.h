@@ -44,8 +44,8 @@ struct SqliteOptions {
   uint32_t page_bytes = 4096;
 
   // The log's size from which its contents are moved to the file in the
-  // background.  At four times that size writers wait for readers to let go of
-  // it, at eight times for the moving itself.
+  // background.  At three times that size writers wait for readers to let go of
+  // it, at six times for the moving itself.
   size_t wal_bytes = size_t{32} << 20;
   // How long to wait for another program that holds the file's lock.
   Duration busy_timeout = seconds(5);
