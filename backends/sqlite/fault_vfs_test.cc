@@ -316,11 +316,12 @@ TEST_F(SqliteFaultTest, OtherProgramsSeeWhatWasCommitted) {
     };
     const int64_t start = count();
     for (int64_t i = 1; i <= 20; ++i) {
-      ASSERT_TRUE(store->Commit(Scattered(100 + i)).ok());
-      EXPECT_EQ(count(), start == 0 ? 100 * i : start);
+      ASSERT_TRUE(store->Commit(Scattered(start / 10 + i)).ok());
+      EXPECT_EQ(count(), start + 100 * i);
       vfs_.FailWrites(SQLITE_FULL, 1);
-      EXPECT_FALSE(store->Commit(Scattered(200 + i)).ok());
+      EXPECT_FALSE(store->Commit(Scattered(500 + i)).ok());
       vfs_.FailWrites(0);
+      EXPECT_EQ(count(), start + 100 * i);
     }
     sqlite3_close(other);
   }
