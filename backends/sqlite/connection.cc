@@ -1,6 +1,7 @@
 #include "sqlite/connection.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <chrono>
@@ -165,7 +166,7 @@ Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path,
   std::unique_ptr<Connection> connection(
       new Connection(path, handle, options.busy_timeout));
   if (code != SQLITE_OK) return connection->Error(code);
-  if (sqlite3_db_readonly(handle, "main") == 1) {
+  if (!options.untouched && sqlite3_db_readonly(handle, "main") == 1) {
     return connection->Error(SQLITE_READONLY);
   }
   MC_RETURN_IF_ERROR(connection->Configure(options));
@@ -175,6 +176,11 @@ Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path,
 Status Connection::Configure(const Options& options) {
   sqlite3* const handle = handle_.get();
   RestoreBusyTimeout();
+  struct stat log {};
+  if (options.untouched && stat((path_ + "-wal").c_str(), &log) == 0 &&
+      log.st_size > 0) {
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  }
   // Names in double quotes are names, never texts.
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);

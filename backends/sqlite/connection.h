@@ -70,6 +70,9 @@ class Connection {
     Duration busy_timeout = Duration(0);
     bool full_sync = true;
     bool read_only = false;  // Queries only.
+    // No file changes: the log stays as it is also when nobody else has it
+    // open, and the file may be read-only.
+    bool untouched = false;
   };
 
   // `path` names an existing file.

@@ -45,10 +45,10 @@ Result<std::unique_ptr<FileLock>> FileLock::Acquire(
   const std::string text = ReadSmallFile(fd);
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return Failed(path, "cannot lock");
-    return Status(StatusCode::kUnavailable,
-                  fmt::format("{}: another server has it open ({}); stop that "
-                              "server first",
-                              database, text.empty() ? "just started" : text));
+    return Status(
+        StatusCode::kUnavailable,
+        fmt::format("{}: a server is running on it ({}); stop it first",
+                    database, text.empty() ? "just started" : text));
   }
   lock->stopped_cleanly_ = text == kStopped;
   return lock;

@@ -194,6 +194,24 @@ Result<Migration> Migrate(Connection& connection, const Schema& schema) {
   return migration;
 }
 
+Status CheckTables(Connection& connection, const Schema& schema) {
+  MC_RETURN_IF_ERROR(CheckOwner(connection, schema));
+  MC_ASSIGN_OR_RETURN(const int64_t version, VersionOf(connection));
+  if (version == 0) {
+    return Refuse(connection,
+                  "nothing is in it yet; start the server on it first");
+  }
+  if (version < schema.version) {
+    return Refuse(
+        connection,
+        fmt::format("an older program made it (schema version {}, this program "
+                    "needs {}); start this version's server on it once, which "
+                    "brings it up to date, or use that older program",
+                    version, schema.version));
+  }
+  return Verify(connection, schema);
+}
+
 Status QuickCheck(Connection& connection) {
   MC_ASSIGN_OR_RETURN(Statement check,
                       connection.Prepare("PRAGMA quick_check(1)"));

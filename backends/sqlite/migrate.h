@@ -21,6 +21,10 @@ Status CheckOwner(Connection& connection, const Schema& schema);
 // kFailedPrecondition if not.  On error nothing has changed.
 Result<Migration> Migrate(Connection& connection, const Schema& schema);
 
+// Whether the tables are already those of `schema`, for who may not change
+// them: kFailedPrecondition tells the cure.
+Status CheckTables(Connection& connection, const Schema& schema);
+
 // Looks for structural damage: kDataLoss tells where.
 Status QuickCheck(Connection& connection);
 

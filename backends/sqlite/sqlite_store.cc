@@ -15,6 +15,7 @@
 #include "sqlite/connection.h"
 #include "sqlite/file_lock.h"
 #include "sqlite/migrate.h"
+#include "sqlite/options.h"
 #include "sqlite/reader_pool.h"
 #include "sqlite/writer.h"
 
@@ -83,15 +84,8 @@ Connection::Options WriterOptions(const SqliteOptions& options) {
           .mmap_bytes = 0,
           .busy_timeout = options.busy_timeout,
           .full_sync = options.synchronous == SqliteOptions::Synchronous::kFull,
-          .read_only = false};
-}
-
-Connection::Options ReaderOptions(const SqliteOptions& options) {
-  return {.cache_bytes = options.reader_cache_bytes,
-          .mmap_bytes = options.mmap_bytes,
-          .busy_timeout = options.busy_timeout,
-          .full_sync = true,
-          .read_only = true};
+          .read_only = false,
+          .untouched = false};
 }
 
 class SqliteStore : public Store {
@@ -251,20 +245,6 @@ class SqliteStore : public Store {
   bool closed_ MC_GUARDED_BY(close_mutex_) = false;
   std::optional<CommitQueue> queue_;
 };
-
-Status CheckOptions(const std::string& path, const SqliteOptions& options) {
-  const auto invalid = [&path](std::string_view what) {
-    return Status(StatusCode::kInvalidArgument,
-                  fmt::format("{}: {}", path, what));
-  };
-  if (path.empty()) return invalid("the database has no name");
-  if (options.readers == 0) return invalid("readers must be at least 1");
-  const uint32_t page = options.page_bytes;
-  if (page < 512 || page > 65536 || (page & (page - 1)) != 0) {
-    return invalid("page_bytes must be a power of two from 512 to 65536");
-  }
-  return OkStatus();
-}
 
 }  // namespace
 }  // namespace sqlite

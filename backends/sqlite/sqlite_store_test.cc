@@ -1,7 +1,6 @@
 // Opening, closing, refusing: what the suite of all stores cannot know.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,8 +8,6 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <thread>
@@ -21,6 +18,7 @@
 #include "matrixcore/base/random.h"
 #include "sqlite/sqlite_test_schema_test.h"
 #include "sqlite/test_directory_test.h"
+#include "sqlite/test_files_test.h"
 
 namespace matrixcore {
 namespace {
@@ -28,47 +26,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
-
-void WriteFile(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-}
-
-// Another program at the file, such as an sqlite3 shell.
-class Shell {
- public:
-  explicit Shell(const std::string& path) {
-    EXPECT_EQ(sqlite3_open(path.c_str(), &handle_), SQLITE_OK);
-  }
-  ~Shell() { sqlite3_close(handle_); }
-  Shell(const Shell&) = delete;
-  Shell& operator=(const Shell&) = delete;
-
-  void Run(const std::string& sql) {
-    char* error = nullptr;
-    sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, &error);
-    if (error != nullptr) ADD_FAILURE() << sql << ": " << error;
-    sqlite3_free(error);
-  }
-  std::string Ask(const std::string& sql) {
-    std::string answer;
-    sqlite3_exec(
-        handle_, sql.c_str(),
-        [](void* out, int, char** values, char**) {
-          *static_cast<std::string*>(out) += values[0] ? values[0] : "null";
-          return 0;
-        },
-        &answer, nullptr);
-    return answer;
-  }
-
- private:
-  sqlite3* handle_ = nullptr;
-};
 
 class SqliteStoreTest : public ::testing::Test {
  protected:
@@ -134,7 +91,7 @@ TEST_F(SqliteStoreTest, IsOpenOnce) {
   auto store = MustOpen();
   ExpectRefused(
       StatusCode::kUnavailable,
-      "another server has it open (process " + std::to_string(getpid()));
+      "a server is running on it (process " + std::to_string(getpid()));
   // In another process too.
   const pid_t child = fork();
   if (child == 0) {

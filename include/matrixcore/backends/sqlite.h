@@ -77,6 +77,20 @@ Result<std::unique_ptr<Store>> OpenSqliteStore(
     const std::string& path, const Schema& schema,
     const SqliteOptions& options = {});
 
+// Opens an existing database for queries alone, also while a server has it
+// open, in this process or another: every snapshot sees what was committed
+// until then. Changes no file, not even after an unclean stop, and the file may
+// be read-only; but a file that nobody has open and whose log was left behind
+// needs a directory where SQLite can make its -shm.
+//
+// Of `options` the readers, their memory and busy_timeout count.  Commits fail
+// with kUnavailable.  Errors: kInvalidArgument, kUnavailable and kDataLoss as
+// above; kFailedPrecondition also for the tables of an older program, which
+// only a server brings up to date.
+Result<std::unique_ptr<Store>> OpenSqliteStoreReadOnly(
+    const std::string& path, const Schema& schema,
+    const SqliteOptions& options = {});
+
 // Opens or makes (with mode 0600) a full-text index in a file of its own, with
 // the same files beside it.  It holds nothing that cannot be made again: a file
 // that is damaged, no database, or of another version of this program is

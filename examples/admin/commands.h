@@ -1,0 +1,16 @@
+// The commands of matrixcore-admin.  Each lies in the file of its name, adds
+// itself to the program with its options and its --help, and answers with the
+// exit status or with an error that says what is wrong, where, and what would
+// be right.
+#pragma once
+
+#include "frame.h"
+
+namespace matrixcore::admin {
+
+// --- Asked of a running server, over its operators' endpoints. ---
+
+void AddRegister(Program& program);
+void AddRegistrationToken(Program& program);
+
+}  // namespace matrixcore::admin
