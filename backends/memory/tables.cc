@@ -100,15 +100,15 @@ Status Writer::ApplyOperation(const WriteBatch::Operation& operation) {
         using T = std::decay_t<decltype(op)>;
         const Table& table = *catalog_.Find(op.table);
         if constexpr (std::is_same_v<T, WriteBatch::Put>) {
-          return Store(table, Resolve(op.row), true);
+          return Store(table, ResolveRow(op.row, first_), true);
         } else if constexpr (std::is_same_v<T, WriteBatch::Insert>) {
-          return Store(table, Resolve(op.row), false);
+          return Store(table, ResolveRow(op.row, first_), false);
         } else if constexpr (std::is_same_v<T, WriteBatch::Add>) {
           return Add(op);
         } else if constexpr (std::is_same_v<T, WriteBatch::Delete>) {
-          RemoveAll(table, Resolve(op.key));
+          RemoveAll(table, ResolveRow(op.key, first_));
         } else {
-          RemoveAll(table, Resolve(op.prefix));
+          RemoveAll(table, ResolveRow(op.prefix, first_));
         }
         return OkStatus();
       },
@@ -153,7 +153,7 @@ Status Writer::CheckUnique(const Table& table, const Row& row) const {
 
 Status Writer::Add(const WriteBatch::Add& add) {
   const Table& table = *catalog_.Find(add.table);
-  const RowRef* old = Find(table, Resolve(add.key));
+  const RowRef* old = Find(table, ResolveRow(add.key, first_));
   if (old == nullptr) return OkStatus();
   Row row = **old;
   int64_t sum = 0;
@@ -186,24 +186,6 @@ void Writer::RemoveAll(const Table& table, const Row& prefix) {
 const RowRef* Writer::Find(const Table& table,
                            std::span<const Cell> key) const {
   return tables_.trees[layout_.first(table)].First(Range(table.orders[0], key));
-}
-
-Row Writer::Resolve(const BatchRow& row) const {
-  Row resolved;
-  resolved.reserve(row.size());
-  for (const BatchCell& cell : row) {
-    resolved.push_back(std::visit(
-        [this](const auto& value) -> Cell {
-          using T = std::decay_t<decltype(value)>;
-          if constexpr (std::is_same_v<T, PositionRef>) {
-            return first_ + value.index;
-          } else {
-            return value;
-          }
-        },
-        cell));
-  }
-  return resolved;
 }
 
 RowTree& Writer::Touch(size_t tree) {

@@ -78,7 +78,6 @@ class Writer {
   Status CheckUnique(const Table& table, const Row& row) const;
 
   const RowRef* Find(const Table& table, std::span<const Cell> key) const;
-  Row Resolve(const BatchRow& row) const;
   // The tree to change, after noting how it was before the batch.
   RowTree& Touch(size_t tree);
 

@@ -182,6 +182,7 @@ std::vector<RecallStore::Watch> WatchedTables() {
       {&kPresence, PresenceTable::kPos},
       {&kDeviceListChanges, DeviceListChanges::kPos},
       {&kOwnSignatureChanges, OwnSignatureChanges::kPos},
+      {&kNotices, Notices::kPos, true},
       {&kPersonalNotices, PersonalNotices::kPos},
       {&kThreadSubscriptions, ThreadSubscriptions::kPos},
       {&kOneTimeKeyCounts},

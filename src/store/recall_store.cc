@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstring>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -13,6 +12,8 @@
 #include <variant>
 
 #include "matrixcore/base/lru.h"
+#include "store/recent_rows.h"
+#include "store/row_name.h"
 
 namespace matrixcore {
 namespace {
@@ -52,6 +53,8 @@ struct Watched {
   const TableSpec* spec = nullptr;
   std::optional<uint32_t> position_column;
   size_t number = 0;
+  // Of a log.
+  std::unique_ptr<RecentRows> recent;
   std::array<Part, kParts> parts;
   // Commits whose rows may belong to any part, and all commits.
   Part unknown;
@@ -65,6 +68,22 @@ size_t HashOfCell(const std::string& text) {
 size_t HashOfCell(const Blob& blob) {
   return std::hash<std::string_view>()(blob.bytes);
 }
+
+// What a batch does to logs.
+struct LogChanges {
+  std::vector<std::pair<RecentRows*, BatchRow>> added;
+  std::vector<RecentRows*> others;
+
+  void Begin() const {
+    for (RecentRows* log : others) log->BeginOther();
+  }
+  void End(const CommitInfo* info) const {
+    if (info != nullptr) {
+      for (const auto& [log, row] : added) log->Add(row, info->first);
+    }
+    for (RecentRows* log : others) log->EndOther();
+  }
+};
 
 // The part where rows with that first key cell are; nothing for a cell that is
 // not known yet, or none.
@@ -81,25 +100,6 @@ std::optional<size_t> PartOf(const CellType& cell) {
         }
       },
       cell);
-}
-
-void AppendNumber(std::string* out, uint64_t number) {
-  char bytes[sizeof number];
-  std::memcpy(bytes, &number, sizeof number);
-  out->append(bytes, sizeof number);
-}
-
-// Different cells append different bytes, none the beginning of the other's.
-void AppendCell(std::string* out, const Cell& cell) {
-  out->push_back(static_cast<char>(cell.index()));
-  if (const auto* number = std::get_if<int64_t>(&cell)) {
-    AppendNumber(out, static_cast<uint64_t>(*number));
-  } else if (!IsNull(cell)) {
-    const std::string_view bytes =
-        std::holds_alternative<Blob>(cell) ? CellBlob(cell) : CellText(cell);
-    AppendNumber(out, bytes.size());
-    out->append(bytes);
-  }
 }
 
 void AppendBound(std::string* out,
@@ -120,7 +120,7 @@ std::string NameOf(const Watched& table, char kind) {
 
 std::string NameOfGet(const Watched& table, const Row& key) {
   std::string name = NameOf(table, 'g');
-  for (const Cell& cell : key) AppendCell(&name, cell);
+  AppendCells(&name, key);
   return name;
 }
 
@@ -129,7 +129,7 @@ std::string NameOfScan(const Watched& table, const ScanSpec& scan) {
   AppendNumber(&name, scan.index ? *scan.index + 1 : 0);
   AppendNumber(&name, scan.limit);
   AppendNumber(&name, scan.prefix.size());
-  for (const Cell& cell : scan.prefix) AppendCell(&name, cell);
+  AppendCells(&name, scan.prefix);
   AppendBound(&name, scan.from);
   AppendBound(&name, scan.to);
   return name;
@@ -181,11 +181,14 @@ struct RecallStore::Rep {
 
   // The parts that a batch writes, each once.
   std::vector<Part*> PartsOf(const WriteBatch& batch);
+  LogChanges LogChangesOf(const WriteBatch& batch);
 
   Store& store;
   std::unordered_map<const TableSpec*, std::unique_ptr<Watched>> watched;
   // Ticks with every commit to a watched table.
   std::atomic<uint64_t> clock{0};
+  // The log's position up to which every commit has been noted.
+  std::atomic<Position> noted{0};
   LruCache<std::string, AnswerPtr> answers;
   std::atomic<uint64_t> recalled{0};
   std::atomic<uint64_t> passed_on{0};
@@ -219,6 +222,28 @@ std::vector<Part*> RecallStore::Rep::PartsOf(const WriteBatch& batch) {
   std::sort(parts.begin(), parts.end());
   parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
   return parts;
+}
+
+LogChanges RecallStore::Rep::LogChangesOf(const WriteBatch& batch) {
+  LogChanges changes;
+  const auto look = [&](const auto& op) {
+    using T = std::decay_t<decltype(op)>;
+    const Watched* const table = Find(op.table);
+    if (table == nullptr || table->recent == nullptr) return;
+    RecentRows* const log = table->recent.get();
+    if constexpr (std::is_same_v<T, WriteBatch::Put> ||
+                  std::is_same_v<T, WriteBatch::Insert>) {
+      if (log->IsAddition(op.row)) {
+        changes.added.emplace_back(log, op.row);
+        return;
+      }
+    }
+    changes.others.push_back(log);
+  };
+  for (const WriteBatch::Operation& operation : batch.operations()) {
+    std::visit(look, operation);
+  }
+  return changes;
 }
 
 // A snapshot that asks the one behind it only for what is not known.
@@ -261,6 +286,12 @@ class RecallStore::View : public Snapshot {
     if (watched == nullptr ||
         (scan.index && *scan.index >= scan.table->indexes.size())) {
       return behind_->Scan(scan);
+    }
+    if (watched->recent != nullptr && position() <= rep_->noted.load()) {
+      if (auto rows = watched->recent->Find(scan, position())) {
+        rep_->recalled.fetch_add(1, std::memory_order_relaxed);
+        return *std::move(rows);
+      }
     }
     const std::optional<size_t> part =
         scan.prefix.empty() || ColumnAt(scan, 0) != 0
@@ -349,10 +380,15 @@ RecallStore::RecallStore(Store& store, const std::vector<Watch>& watches,
                          size_t budget_bytes)
     : rep_(std::make_shared<Rep>(store, budget_bytes)) {
   const Position start = store.LastPosition();
+  rep_->noted = start;
   for (const Watch& watch : watches) {
     auto table = std::make_unique<Watched>();
     table->spec = watch.table;
     table->position_column = watch.position_column;
+    if (watch.is_log) {
+      table->recent =
+          std::make_unique<RecentRows>(*watch.table, budget_bytes / 2);
+    }
     table->number = rep_->watched.size();
     // What was written before nobody has seen.
     table->unknown.position = start;
@@ -373,18 +409,18 @@ Result<std::unique_ptr<Snapshot>> RecallStore::NewSnapshot() {
 
 void RecallStore::CommitAsync(WriteBatch batch, Done done) {
   std::vector<Part*> parts = rep_->PartsOf(batch);
-  if (parts.empty()) {
-    return rep_->store.CommitAsync(std::move(batch), std::move(done));
-  }
+  LogChanges logs = rep_->LogChangesOf(batch);
   for (Part* part : parts) part->pending.fetch_add(1);
+  logs.Begin();
   rep_->store.CommitAsync(
       std::move(batch),
-      [rep = rep_, parts = std::move(parts),
+      [rep = rep_, parts = std::move(parts), logs = std::move(logs),
        done = std::move(done)](Result<CommitInfo> result) mutable {
+        const CommitInfo* const info = result.ok() ? &*result : nullptr;
         const uint64_t now = rep->clock.fetch_add(1) + 1;
-        for (Part* part : parts) {
-          part->End(result.ok() ? &*result : nullptr, now);
-        }
+        for (Part* part : parts) part->End(info, now);
+        logs.End(info);
+        if (info != nullptr) Part::Raise(rep->noted, info->last);
         done(std::move(result));
       });
 }

@@ -165,6 +165,24 @@ void ShiftPositions(BatchRow& row, uint32_t by) {
 
 }  // namespace
 
+Row ResolveRow(const BatchRow& row, int64_t first) {
+  Row resolved;
+  resolved.reserve(row.size());
+  for (const BatchCell& cell : row) {
+    resolved.push_back(std::visit(
+        [first](const auto& value) -> Cell {
+          using T = std::decay_t<decltype(value)>;
+          if constexpr (std::is_same_v<T, PositionRef>) {
+            return first + value.index;
+          } else {
+            return value;
+          }
+        },
+        cell));
+  }
+  return resolved;
+}
+
 size_t WriteBatch::ByteSize() const {
   size_t bytes = sizeof(WriteBatch) + operations_.size() * sizeof(Operation) +
                  preconditions_.size() * sizeof(Precondition);

@@ -90,6 +90,14 @@ const TableSpec kTruth{
     .name = "truth",
     .columns = {{"user", ColumnType::kText}, {"count", ColumnType::kInt64}},
 };
+// Everything that was added, in order.
+const TableSpec kLog{
+    .name = "log",
+    .columns = {{"user", ColumnType::kText},
+                {"pos", ColumnType::kInt64},
+                {"item", ColumnType::kInt64}},
+    .key_columns = 2,
+};
 
 WriteBatch AddNews(const std::string& user, int64_t item) {
   WriteBatch batch;
@@ -97,6 +105,7 @@ WriteBatch AddNews(const std::string& user, int64_t item) {
   batch.PutRow(kNews, {user, item, pos});
   batch.PutRow(kCounts, {user, item});
   batch.PutRow(kTruth, {user, item});
+  batch.PutRow(kLog, {user, pos, item});
   return batch;
 }
 
@@ -106,6 +115,10 @@ ScanSpec NewsOf(const std::string& user, Position after) {
           .prefix = {Cell(user)},
           .from = ScanSpec::Bound{Cell(after), false}};
 }
+ScanSpec NewestOf(const std::string& user) {
+  return {
+      .table = &kLog, .prefix = {Cell(user)}, .descending = true, .limit = 1};
+}
 ScanSpec AllNews(Position after) {
   return {
       .table = &kNews, .index = 1, .from = ScanSpec::Bound{Cell(after), false}};
@@ -114,10 +127,10 @@ ScanSpec AllNews(Position after) {
 class RecallNewsTest : public ::testing::Test {
  protected:
   static std::unique_ptr<Store> Behind() {
-    return NewMemoryStore(Schema{.tables = {kNews, kCounts, kTruth}});
+    return NewMemoryStore(Schema{.tables = {kNews, kCounts, kTruth, kLog}});
   }
   static std::vector<RecallStore::Watch> Watches() {
-    return {{&kNews, 2}, {&kCounts}};
+    return {{&kNews, 2}, {&kCounts}, {&kLog, 1, true}};
   }
   uint64_t PassedOn() const { return stack_.stats().passed_on; }
   size_t Count(const ScanSpec& scan) {
@@ -171,7 +184,7 @@ TEST_F(RecallNewsTest, WhatOthersWriteChangesNothingForAUser) {
 // Rows that were there before this object was made.
 TEST(RecallStoreTest, KnowsNothingOfWhatWasWrittenBefore) {
   const auto behind =
-      NewMemoryStore(Schema{.tables = {kNews, kCounts, kTruth}});
+      NewMemoryStore(Schema{.tables = {kNews, kCounts, kTruth, kLog}});
   ASSERT_TRUE(behind->Commit(AddNews("@a", 1)).ok());
   RecallStore recall(*behind, {{&kNews, 2}}, 1 << 20);
   const auto snapshot = recall.NewSnapshot().value();
@@ -211,6 +224,38 @@ TEST_F(RecallNewsTest, AFailedCommitChangesNothing) {
   const uint64_t before = PassedOn();
   EXPECT_EQ(Count(NewsOf("@a", now)), 0u);
   EXPECT_EQ(PassedOn(), before);
+}
+
+TEST_F(RecallNewsTest, KnowsTheNewestRowsOfALog) {
+  ASSERT_TRUE(stack_.Commit(AddNews("@a", 1)).ok());
+  ASSERT_TRUE(stack_.Commit(AddNews("@b", 7)).ok());
+  ASSERT_TRUE(stack_.Commit(AddNews("@a", 2)).ok());
+  const uint64_t before = PassedOn();
+  const auto rows = stack_.NewSnapshot().value()->Scan(NewestOf("@a")).value();
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(CellInt(rows[0][2]), 2);
+  EXPECT_EQ(PassedOn(), before);
+}
+
+TEST_F(RecallNewsTest, ASnapshotOfBeforeSeesTheLogAsItWas) {
+  ASSERT_TRUE(stack_.Commit(AddNews("@a", 1)).ok());
+  const auto snapshot = stack_.NewSnapshot().value();
+  ASSERT_TRUE(stack_.Commit(AddNews("@a", 2)).ok());
+  const auto rows = snapshot->Scan(NewestOf("@a")).value();
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(CellInt(rows[0][2]), 1);
+}
+
+TEST_F(RecallNewsTest, ARemovalFromALogIsSeen) {
+  ASSERT_TRUE(stack_.Commit(AddNews("@a", 1)).ok());
+  WriteBatch removal;
+  removal.DeleteRows(kLog, {std::string("@a")});
+  ASSERT_TRUE(stack_.Commit(std::move(removal)).ok());
+  EXPECT_EQ(Count(NewestOf("@a")), 0u);
+  ASSERT_TRUE(stack_.Commit(AddNews("@a", 2)).ok());
+  ScanSpec all = NewestOf("@a");
+  all.limit = SIZE_MAX;
+  EXPECT_EQ(Count(all), 1u);
 }
 
 TEST_F(RecallNewsTest, RowsOfAnUnknownKeyAreFound) {
@@ -260,6 +305,9 @@ TEST_F(RecallNewsTest, EverySnapshotIsConsistentUnderConcurrentWrites) {
       const auto truth = snapshot->Get(kTruth, key).value();
       const auto count = snapshot->Get(kCounts, key).value();
       ASSERT_EQ(truth, count);
+      const auto newest = snapshot->Scan(NewestOf(name)).value();
+      ASSERT_EQ(newest.empty() ? 0 : CellInt(newest[0][2]),
+                truth ? CellInt((*truth)[1]) : 0);
       const int64_t now = truth ? CellInt((*truth)[1]) : 0;
       const auto news = snapshot->Scan(NewsOf(name, since)).value();
       ASSERT_EQ(static_cast<int64_t>(news.size()), now - seen);

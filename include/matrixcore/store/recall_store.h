@@ -6,9 +6,10 @@
 // were last written, apart by the first key column.  From that it knows
 //
 //   that a scan of log positions above P finds nothing, because nothing was
-//   written since P; and
+//   written since P;
 //   that a read of before would find the same again, because nothing of its
-//   part of the table was written since; small answers are kept for that.
+//   part of the table was written since; small answers are kept for that; and
+//   which rows were added last to a log, a table to which rows are only added.
 //
 // Every answer is the one that the store behind would give for the same
 // snapshot.  That holds as long as all commits go through this object: a store
@@ -34,6 +35,9 @@ class RecallStore : public Store {
     // A column that only ever gets positions of the log: that of the commit
     // which writes the row, or one that the row had before.
     std::optional<uint32_t> position_column = std::nullopt;
+    // The key ends with the position of the commit that adds the row, and rows
+    // are hardly ever changed or removed afterwards.
+    bool is_log = false;
   };
   struct Stats {
     uint64_t recalled = 0;   // Reads that were answered from here.

@@ -25,6 +25,9 @@ using BatchCell =
     std::variant<std::monostate, int64_t, std::string, Blob, PositionRef>;
 using BatchRow = std::vector<BatchCell>;
 
+// The row as it is kept when the batch's first position becomes `first`.
+Row ResolveRow(const BatchRow& row, int64_t first);
+
 // Operations apply in the order in which they were added; preconditions are all
 // checked before the first of them, against the state before the batch (with
 // every earlier batch of a group commit applied).  Tables are those given to
