@@ -189,6 +189,8 @@ std::vector<RecallStore::Watch> WatchedTables() {
       {&kKeyCountChanges, KeyCountChanges::kPos},
       {&kFallbackKeys},
       {&kNoticeModes},
+      {&kReadMarks, ReadMarks::kPos},
+      {&kRooms},
   };
 }
 

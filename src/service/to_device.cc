@@ -288,13 +288,17 @@ Result<size_t> ToDeviceService::AddRemoval(Snapshot& snapshot,
                                            std::string_view user_id,
                                            std::string_view device_id,
                                            Position up_to, size_t limit) {
-  MC_ASSIGN_OR_RETURN(
-      const std::vector<Row> rows,
-      snapshot.Scan({.table = &kToDevice,
-                     .prefix = {TextCell(user_id), TextCell(device_id)},
-                     .to = ScanSpec::Bound{up_to, true},
-                     .limit = limit}));
-  if (rows.empty()) return size_t{0};
+  ScanSpec scan{.table = &kToDevice,
+                .prefix = {TextCell(user_id), TextCell(device_id)},
+                .limit = 1};
+  // Nearly always there is nothing at all, and that is known without a read.
+  MC_ASSIGN_OR_RETURN(const std::vector<Row> oldest, snapshot.Scan(scan));
+  if (oldest.empty() || CellInt(oldest[0][ToDevice::kPos]) > up_to) {
+    return size_t{0};
+  }
+  scan.to = ScanSpec::Bound{up_to, true};
+  scan.limit = limit;
+  MC_ASSIGN_OR_RETURN(const std::vector<Row> rows, snapshot.Scan(scan));
   // The oldest go first, so that as long as the first one is there all are, and
   // their size is taken off once.
   batch.Require(WriteBatch::RowPresent{

@@ -22,6 +22,8 @@ namespace {
 constexpr size_t kParts = 256;
 // Larger answers are not kept.
 constexpr size_t kMaxAnswerBytes = 4096;
+// Who asks for more rows at once is not likely to ask for the same again.
+constexpr size_t kMaxKeys = 8;
 
 // When one part of a table was written.  A commit is counted before it begins;
 // so whoever sees no commit under way sees the times of all that a snapshot
@@ -69,19 +71,40 @@ size_t HashOfCell(const Blob& blob) {
   return std::hash<std::string_view>()(blob.bytes);
 }
 
+// The times between changes of logs that are no additions.
+class LogEpoch {
+ public:
+  void Begin() { pending_.fetch_add(1); }
+  void End() {
+    number_.fetch_add(1);
+    pending_.fetch_sub(1);
+  }
+  uint64_t number() const { return number_.load(); }
+  // Whether nothing but additions happened since that number was read.
+  bool Lasts(uint64_t number) const {
+    return pending_.load() == 0 && number_.load() == number;
+  }
+
+ private:
+  std::atomic<int> pending_{0};
+  std::atomic<uint64_t> number_{0};
+};
+
 // What a batch does to logs.
 struct LogChanges {
   std::vector<std::pair<RecentRows*, BatchRow>> added;
   std::vector<RecentRows*> others;
 
-  void Begin() const {
+  void Begin(LogEpoch& epoch) const {
+    if (!others.empty()) epoch.Begin();
     for (RecentRows* log : others) log->BeginOther();
   }
-  void End(const CommitInfo* info) const {
+  void End(LogEpoch& epoch, const CommitInfo* info) const {
     if (info != nullptr) {
       for (const auto& [log, row] : added) log->Add(row, info->first);
     }
     for (RecentRows* log : others) log->EndOther();
+    if (!others.empty()) epoch.End();
   }
 };
 
@@ -187,6 +210,7 @@ struct RecallStore::Rep {
   std::unordered_map<const TableSpec*, std::unique_ptr<Watched>> watched;
   // Ticks with every commit to a watched table.
   std::atomic<uint64_t> clock{0};
+  LogEpoch log_epoch;
   // The log's position up to which every commit has been noted.
   std::atomic<Position> noted{0};
   LruCache<std::string, AnswerPtr> answers;
@@ -249,11 +273,14 @@ LogChanges RecallStore::Rep::LogChangesOf(const WriteBatch& batch) {
 // A snapshot that asks the one behind it only for what is not known.
 class RecallStore::View : public Snapshot {
  public:
-  // `time` was read before the snapshot was taken: commits up to it are in the
-  // snapshot.
-  View(std::shared_ptr<Rep> rep, uint64_t time,
+  // `time` and `epoch` were read before the snapshot was taken: commits up to
+  // them are in the snapshot.
+  View(std::shared_ptr<Rep> rep, uint64_t time, uint64_t epoch,
        std::unique_ptr<Snapshot> behind)
-      : rep_(std::move(rep)), time_(time), behind_(std::move(behind)) {}
+      : rep_(std::move(rep)),
+        time_(time),
+        epoch_(epoch),
+        behind_(std::move(behind)) {}
 
   Position position() const override { return behind_->position(); }
 
@@ -261,23 +288,42 @@ class RecallStore::View : public Snapshot {
                                  const Row& key) override {
     Watched* const watched = rep_->Find(&table);
     if (watched == nullptr || key.empty()) return behind_->Get(table, key);
-    const std::string name = NameOfGet(*watched, key);
-    const std::optional<uint64_t> written =
-        LastWritten(*watched, PartOf<Cell>(key[0]));
-    if (const Rep::AnswerPtr known = Recall(name, written)) {
-      return known->rows.empty() ? std::optional<Row>()
-                                 : std::optional<Row>(known->rows[0]);
-    }
+    RowQuestion question = Ask(*watched, key);
+    if (question.known) return RowOf(*question.known);
     MC_ASSIGN_OR_RETURN(std::optional<Row> row, behind_->Get(table, key));
-    std::vector<Row> rows;
-    if (row) rows.push_back(*row);
-    Keep(name, written, std::move(rows));
+    KeepRow(question, row);
     return row;
   }
 
   Result<std::vector<std::optional<Row>>> GetMany(
       const TableSpec& table, std::span<const Row> keys) override {
-    return behind_->GetMany(table, keys);
+    Watched* const watched = rep_->Find(&table);
+    const bool any_empty = std::any_of(
+        keys.begin(), keys.end(), [](const Row& key) { return key.empty(); });
+    if (watched == nullptr || keys.size() > kMaxKeys || any_empty) {
+      return behind_->GetMany(table, keys);
+    }
+    std::vector<std::optional<Row>> rows(keys.size());
+    std::vector<size_t> places;
+    std::vector<Row> unknown;
+    std::vector<RowQuestion> questions;
+    for (size_t i = 0; i < keys.size(); ++i) {
+      RowQuestion question = Ask(*watched, keys[i]);
+      if (question.known) {
+        rows[i] = RowOf(*question.known);
+        continue;
+      }
+      places.push_back(i);
+      unknown.push_back(keys[i]);
+      questions.push_back(std::move(question));
+    }
+    if (unknown.empty()) return rows;
+    MC_ASSIGN_OR_RETURN(auto found, behind_->GetMany(table, unknown));
+    for (size_t i = 0; i < found.size(); ++i) {
+      KeepRow(questions[i], found[i]);
+      rows[places[i]] = std::move(found[i]);
+    }
+    return rows;
   }
 
   Result<std::vector<Row>> Scan(const ScanSpec& scan) override {
@@ -287,22 +333,28 @@ class RecallStore::View : public Snapshot {
         (scan.index && *scan.index >= scan.table->indexes.size())) {
       return behind_->Scan(scan);
     }
-    if (watched->recent != nullptr && position() <= rep_->noted.load()) {
+    const std::optional<size_t> part =
+        scan.prefix.empty() || ColumnAt(scan, 0) != 0
+            ? std::nullopt
+            : PartOf<Cell>(scan.prefix[0]);
+    if (watched->recent != nullptr && IsAllNoted(*watched, part)) {
       if (auto rows = watched->recent->Find(scan, position())) {
         rep_->recalled.fetch_add(1, std::memory_order_relaxed);
         return *std::move(rows);
       }
     }
-    const std::optional<size_t> part =
-        scan.prefix.empty() || ColumnAt(scan, 0) != 0
-            ? std::nullopt
-            : PartOf<Cell>(scan.prefix[0]);
     if (FindsNothing(*watched, part, scan)) {
       rep_->recalled.fetch_add(1, std::memory_order_relaxed);
       return std::vector<Row>();
     }
-    const std::string name = NameOfScan(*watched, scan);
-    const std::optional<uint64_t> written = LastWritten(*watched, part);
+    std::string name = NameOfScan(*watched, scan);
+    std::optional<uint64_t> written;
+    if (IsOfThePast(*watched, scan)) {
+      name.push_back('p');
+      if (rep_->log_epoch.Lasts(epoch_)) written = epoch_;
+    } else {
+      written = LastWritten(*watched, part);
+    }
     if (const Rep::AnswerPtr known = Recall(name, written)) return known->rows;
     MC_ASSIGN_OR_RETURN(std::vector<Row> rows, behind_->Scan(scan));
     Keep(name, written, rows);
@@ -310,6 +362,48 @@ class RecallStore::View : public Snapshot {
   }
 
  private:
+  // A row that is asked for, and its answer if that is known.
+  struct RowQuestion {
+    std::string name;
+    std::optional<uint64_t> written;
+    Rep::AnswerPtr known;
+  };
+  RowQuestion Ask(const Watched& table, const Row& key) {
+    RowQuestion question{NameOfGet(table, key),
+                         LastWritten(table, PartOf<Cell>(key[0])), nullptr};
+    question.known = Recall(question.name, question.written);
+    return question;
+  }
+  static std::optional<Row> RowOf(const Rep::Answer& answer) {
+    return answer.rows.empty() ? std::optional<Row>()
+                               : std::optional<Row>(answer.rows[0]);
+  }
+  void KeepRow(const RowQuestion& question, const std::optional<Row>& row) {
+    std::vector<Row> rows;
+    if (row) rows.push_back(*row);
+    Keep(question.name, question.written, std::move(rows));
+  }
+
+  // Whether the scan is of a part of a log to which nothing is added any more.
+  bool IsOfThePast(const Watched& table, const ScanSpec& scan) const {
+    if (table.recent == nullptr || scan.index || !scan.to ||
+        scan.prefix.size() + 1 != scan.table->key_columns) {
+      return false;
+    }
+    const auto* const bound = std::get_if<int64_t>(&scan.to->value);
+    return bound != nullptr && *bound <= position();
+  }
+
+  // Whether every commit to that part which this snapshot contains has been
+  // noted.
+  bool IsAllNoted(const Watched& table, std::optional<size_t> part) const {
+    if (position() <= rep_->noted.load()) return true;
+    const auto parts = PartsToAsk(table, part);
+    return std::all_of(parts.begin(), parts.end(), [](const Part* one) {
+      return one->pending.load() == 0;
+    });
+  }
+
   // When rows of that part (of any, without one) were last written, as far as
   // this snapshot can contain it; nothing if that is not certain.
   std::optional<uint64_t> LastWritten(const Watched& table,
@@ -373,6 +467,7 @@ class RecallStore::View : public Snapshot {
 
   const std::shared_ptr<Rep> rep_;
   const uint64_t time_;
+  const uint64_t epoch_;
   const std::unique_ptr<Snapshot> behind_;
 };
 
@@ -401,25 +496,26 @@ RecallStore::~RecallStore() = default;
 
 Result<std::unique_ptr<Snapshot>> RecallStore::NewSnapshot() {
   const uint64_t time = rep_->clock.load();
+  const uint64_t epoch = rep_->log_epoch.number();
   MC_ASSIGN_OR_RETURN(std::unique_ptr<Snapshot> behind,
                       rep_->store.NewSnapshot());
   return std::unique_ptr<Snapshot>(
-      std::make_unique<View>(rep_, time, std::move(behind)));
+      std::make_unique<View>(rep_, time, epoch, std::move(behind)));
 }
 
 void RecallStore::CommitAsync(WriteBatch batch, Done done) {
   std::vector<Part*> parts = rep_->PartsOf(batch);
   LogChanges logs = rep_->LogChangesOf(batch);
   for (Part* part : parts) part->pending.fetch_add(1);
-  logs.Begin();
+  logs.Begin(rep_->log_epoch);
   rep_->store.CommitAsync(
       std::move(batch),
       [rep = rep_, parts = std::move(parts), logs = std::move(logs),
        done = std::move(done)](Result<CommitInfo> result) mutable {
         const CommitInfo* const info = result.ok() ? &*result : nullptr;
         const uint64_t now = rep->clock.fetch_add(1) + 1;
+        logs.End(rep->log_epoch, info);
         for (Part* part : parts) part->End(info, now);
-        logs.End(info);
         if (info != nullptr) Part::Raise(rep->noted, info->last);
         done(std::move(result));
       });

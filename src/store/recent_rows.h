@@ -35,7 +35,8 @@ class RecentRows {
   void EndOther();
 
   // What a scan of the table's key finds in a snapshot at `position`; nothing
-  // when that is not known here.  Every commit up to there must have been noted.
+  // when that is not known here.  Every commit up to there must have been
+  // noted.
   std::optional<std::vector<Row>> Find(const ScanSpec& scan, Position position);
 
  private:

@@ -246,6 +246,52 @@ TEST_F(RecallNewsTest, ASnapshotOfBeforeSeesTheLogAsItWas) {
   EXPECT_EQ(CellInt(rows[0][2]), 1);
 }
 
+TEST_F(RecallNewsTest, ThePastOfALogIsReadOnce) {
+  ASSERT_TRUE(stack_.Commit(AddNews("@a", 1)).ok());
+  const Position then = stack_.LastPosition();
+  for (int64_t item = 2; item <= 50; ++item) {
+    ASSERT_TRUE(stack_.Commit(AddNews("@a", item)).ok());
+  }
+  ScanSpec past = NewestOf("@a");
+  past.to = ScanSpec::Bound{Cell(then), true};
+  EXPECT_EQ(Count(past), 1u);
+  ASSERT_TRUE(stack_.Commit(AddNews("@a", 51)).ok());
+  const uint64_t before = PassedOn();
+  EXPECT_EQ(Count(past), 1u);
+  EXPECT_EQ(PassedOn(), before);
+  const auto old_snapshot = stack_.NewSnapshot().value();
+  WriteBatch removal;
+  removal.DeleteRow(kLog, {std::string("@a"), then});
+  ASSERT_TRUE(stack_.Commit(std::move(removal)).ok());
+  EXPECT_EQ(Count(past), 0u);
+  EXPECT_EQ(old_snapshot->Scan(past)->size(), 1u);
+  EXPECT_EQ(Count(past), 0u);
+}
+
+TEST_F(RecallNewsTest, AFewRowsAreRecalledTogether) {
+  ASSERT_TRUE(stack_.Commit(AddNews("@a", 1)).ok());
+  ASSERT_TRUE(stack_.Commit(AddNews("@b", 2)).ok());
+  const std::vector<Row> keys = {{Cell(std::string("@a"))},
+                                 {Cell(std::string("@none"))},
+                                 {Cell(std::string("@b"))}};
+  const auto counts = [&] {
+    const auto rows =
+        stack_.NewSnapshot().value()->GetMany(kCounts, keys).value();
+    std::vector<int64_t> found;
+    for (const auto& row : rows) {
+      found.push_back(row ? CellInt((*row)[1]) : -1);
+    }
+    return found;
+  };
+  EXPECT_EQ(counts(), (std::vector<int64_t>{1, -1, 2}));
+  const uint64_t before = PassedOn();
+  EXPECT_EQ(counts(), (std::vector<int64_t>{1, -1, 2}));
+  EXPECT_EQ(PassedOn(), before);
+  ASSERT_TRUE(stack_.Commit(AddNews("@b", 3)).ok());
+  EXPECT_EQ(counts(), (std::vector<int64_t>{1, -1, 3}));
+  EXPECT_EQ(PassedOn(), before + 1);
+}
+
 TEST_F(RecallNewsTest, ARemovalFromALogIsSeen) {
   ASSERT_TRUE(stack_.Commit(AddNews("@a", 1)).ok());
   WriteBatch removal;
