@@ -2,103 +2,174 @@
 
 namespace matrixcore {
 
-StateMap::Node* StateMap::Share(Node* node) {
-  if (node != nullptr) node->references.fetch_add(1, std::memory_order_relaxed);
-  return node;
-}
+namespace {
 
-// Depth is at most 8, so the recursion is too.
-void StateMap::Release(Node* node) {
-  if (node == nullptr ||
-      node->references.fetch_sub(1, std::memory_order_acq_rel) != 1) {
-    return;
-  }
-  if (node->leaf) {
-    delete static_cast<Leaf*>(node);
-    return;
-  }
-  auto* inner = static_cast<Inner*>(node);
-  for (Node* child : inner->children) Release(child);
-  delete inner;
-}
+// What the allocator adds to a block, about.
+constexpr size_t kHeader = 16;
 
-// A node that only the caller holds: the same, or a copy; consumes `node`.
-StateMap::Node* StateMap::Writable(Node* node, uint32_t height) {
-  if (node != nullptr &&
-      node->references.load(std::memory_order_acquire) == 1) {
-    return node;
-  }
-  if (height == 0) {
-    auto* copy = new Leaf();
-    copy->leaf = true;
-    if (node != nullptr) {
-      copy->events = static_cast<Leaf*>(node)->events;
-    } else {
-      copy->events.fill(kNoIndex);
+}  // namespace
+
+// --- Nodes ---
+
+StateMap::Nodes::~Nodes() = default;
+
+StateMap::Ref StateMap::Nodes::New() {
+  used_.fetch_add(1, std::memory_order_relaxed);
+  Ref ref = free_;
+  if (ref != 0) {
+    free_ = At(ref)[0];
+  } else {
+    ref = ++last_;
+    const size_t number = PlaceOf(ref).block;
+    if (number >= kFewBlocks && more_blocks_ == nullptr) {
+      more_blocks_ = std::make_unique<std::array<Block, kMoreBlocks>>();
+      bytes_.fetch_add(sizeof(*more_blocks_), std::memory_order_relaxed);
     }
-    Release(node);
-    return copy;
+    Block& block = number < kFewBlocks ? blocks_[number]
+                                       : (*more_blocks_)[number - kFewBlocks];
+    if (block == nullptr) {
+      const size_t slots = SlotsIn(number);
+      block = std::make_unique<Slot[]>(slots);
+      bytes_.fetch_add(slots * sizeof(Slot) + kHeader,
+                       std::memory_order_relaxed);
+    }
   }
-  auto* copy = new Inner();
-  if (node != nullptr) {
-    copy->children = static_cast<Inner*>(node)->children;
-    for (Node* child : copy->children) Share(child);
-    Release(node);
-  }
-  return copy;
+  Count(ref).store(1, std::memory_order_relaxed);
+  return ref;
 }
+
+void StateMap::Nodes::Release(Ref ref, uint32_t height) {
+  if (ref == 0) return;
+  MutexLock lock(mutex);
+  ReleaseLocked(ref, height);
+}
+
+// The height is at most kMaxHeight, so the recursion is too.
+void StateMap::Nodes::ReleaseLocked(Ref ref, uint32_t height) {
+  if (ref == 0 || Count(ref).fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    return;
+  }
+  if (height > 0) {
+    for (const Ref child : At(ref)) ReleaseLocked(child, height - 1);
+  }
+  At(ref)[0] = free_;
+  free_ = ref;
+  used_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// --- The map ---
 
 StateMap::StateMap(const StateMap& other)
-    : root_(Share(other.root_)), height_(other.height_), size_(other.size_) {}
+    : nodes_(other.nodes_),
+      root_(other.root_),
+      height_(other.height_),
+      size_(other.size_) {
+  if (nodes_ == nullptr) return;
+  nodes_->Share();
+  if (root_ != 0) nodes_->AddReference(root_);
+}
 
 StateMap::StateMap(StateMap&& other) noexcept
-    : root_(std::exchange(other.root_, nullptr)),
+    : nodes_(std::exchange(other.nodes_, nullptr)),
+      root_(std::exchange(other.root_, 0)),
       height_(std::exchange(other.height_, 0)),
       size_(std::exchange(other.size_, 0)) {}
 
 StateMap& StateMap::operator=(StateMap other) noexcept {
+  std::swap(nodes_, other.nodes_);
   std::swap(root_, other.root_);
   std::swap(height_, other.height_);
   std::swap(size_, other.size_);
   return *this;
 }
 
-StateMap::~StateMap() { Release(root_); }
-
-EventIdx StateMap::Get(KeyIdx key) const {
-  if (height_ < 7 && (key >> (kBits * (height_ + 1))) != 0) return kNoIndex;
-  const Node* node = root_;
-  for (uint32_t height = height_; height > 0 && node != nullptr; --height) {
-    node = static_cast<const Inner*>(node)
-               ->children[(key >> (kBits * height)) % kFanOut];
-  }
-  return node == nullptr
-             ? kNoIndex
-             : static_cast<const Leaf*>(node)->events[key % kFanOut];
+StateMap::~StateMap() {
+  if (nodes_ == nullptr) return;
+  // The last map need not look at nodes that go with their blocks.
+  if (!nodes_->HasOneMap()) nodes_->Release(root_, height_);
+  if (nodes_->Leave()) delete nodes_;
 }
 
-void StateMap::Set(KeyIdx key, EventIdx event) {
-  const EventIdx before = Get(key);
-  if (before == event) return;
-  // Grow the tree until the key fits.
-  while (height_ < 7 && (key >> (kBits * (height_ + 1))) != 0) {
-    if (root_ != nullptr) {
-      auto* inner = new Inner();
-      inner->children[0] = root_;
-      root_ = inner;
+StateMap StateMap::Cleared() const {
+  StateMap empty;
+  empty.nodes_ = nodes_;
+  if (nodes_ != nullptr) nodes_->Share();
+  return empty;
+}
+
+EventIdx StateMap::Get(KeyIdx key) const {
+  if (root_ == 0 || !Fits(key, height_)) return kNoIndex;
+  Ref ref = root_;
+  for (uint32_t height = height_; height > 0; --height) {
+    ref = nodes_->At(ref)[(key >> (kBits * height)) % kFanOut];
+    if (ref == 0) return kNoIndex;
+  }
+  return nodes_->At(ref)[key % kFanOut];
+}
+
+// A node that only this map holds: the same, or a copy.  Takes over the
+// reference to `ref`.
+StateMap::Ref StateMap::Writable(Ref ref, uint32_t height) {
+  if (ref != 0 && nodes_->OnlyOne(ref)) return ref;
+  const Ref copy = nodes_->New();
+  Node& node = nodes_->At(copy);
+  if (ref == 0) {
+    node.fill(height == 0 ? kNoIndex : 0);
+    return copy;
+  }
+  node = nodes_->At(ref);
+  if (height > 0) {
+    for (const Ref child : node) {
+      if (child != 0) nodes_->AddReference(child);
+    }
+  }
+  nodes_->ReleaseLocked(ref, height);
+  return copy;
+}
+
+// Changes of the keys below `*slot`.
+void StateMap::ApplyBelow(Ref* slot, uint32_t height,
+                          std::span<const Change> changes) {
+  *slot = Writable(*slot, height);
+  Node& node = nodes_->At(*slot);
+  if (height == 0) {
+    for (const Change& change : changes) {
+      EventIdx& event = node[change.key % kFanOut];
+      size_ += (change.event != kNoIndex) - (event != kNoIndex);
+      event = change.event;
+    }
+    return;
+  }
+  while (!changes.empty()) {
+    const auto child_of = [height](const Change& change) {
+      return (change.key >> (kBits * height)) % kFanOut;
+    };
+    const uint32_t child = child_of(changes.front());
+    size_t count = 1;
+    while (count < changes.size() && child_of(changes[count]) == child) ++count;
+    ApplyBelow(&node[child], height - 1, changes.first(count));
+    changes = changes.subspan(count);
+  }
+}
+
+void StateMap::Apply(std::span<const Change> changes) {
+  // What changes nothing copies nothing.
+  if (changes.size() == 1 && Get(changes[0].key) == changes[0].event) return;
+  if (changes.empty()) return;
+  if (nodes_ == nullptr) nodes_ = new Nodes();
+  MutexLock lock(nodes_->mutex);
+  // Grow the tree until all keys fit.
+  while (!Fits(changes.back().key, height_)) {
+    if (root_ != 0) {
+      const Ref above = nodes_->New();
+      Node& node = nodes_->At(above);
+      node.fill(0);
+      node[0] = root_;
+      root_ = above;
     }
     ++height_;
   }
-  Node** slot = &root_;
-  for (uint32_t height = height_;; --height) {
-    *slot = Writable(*slot, height);
-    if (height == 0) break;
-    slot = &static_cast<Inner*>(*slot)
-                ->children[(key >> (kBits * height)) % kFanOut];
-  }
-  static_cast<Leaf*>(*slot)->events[key % kFanOut] = event;
-  if (before == kNoIndex) ++size_;
-  if (event == kNoIndex) --size_;
+  ApplyBelow(&root_, height_, changes);
 }
 
 bool operator==(const StateMap& a, const StateMap& b) {

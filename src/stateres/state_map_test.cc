@@ -1,9 +1,11 @@
 #include "matrixcore/stateres/state_map.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
+#include <algorithm>
 #include <map>
-#include <memory>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -13,6 +15,16 @@ namespace matrixcore {
 namespace {
 
 using Reference = std::map<KeyIdx, EventIdx>;
+
+// What the C library has given out, in bytes; 0 where that is not known.
+size_t AllocatedBytes() {
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+#else
+  return 0;
+#endif
+}
 
 Reference Contents(const StateMap& map) {
   Reference contents;
@@ -116,6 +128,81 @@ TEST(StateMapTest, AgreesWithAnOrdinaryMap) {
       versions[random->Below(versions.size())] = {map, reference};
     }
   }
+}
+
+TEST(StateMapTest, AppliesManyChangesAtOnce) {
+  StateMap map;
+  map.Apply(std::vector<StateMap::Change>{{1, 10}, {9, 11}, {4000, 12}});
+  StateMap copy = map;
+  copy.Apply(std::vector<StateMap::Change>{{1, kNoIndex}, {2, 5}, {70000, 6}});
+  EXPECT_EQ(Contents(map), (Reference{{1, 10}, {9, 11}, {4000, 12}}));
+  EXPECT_EQ(Contents(copy),
+            (Reference{{2, 5}, {9, 11}, {4000, 12}, {70000, 6}}));
+  EXPECT_EQ(copy.size(), 4u);
+}
+
+TEST(StateMapTest, ClearedMapsShareTheMemory) {
+  StateMap map;
+  for (KeyIdx key = 0; key < 1000; ++key) map.Set(key, key);
+  StateMap other = map.Cleared();
+  EXPECT_TRUE(other.empty());
+  other.Set(3, 4);
+  EXPECT_EQ(Contents(other), (Reference{{3, 4}}));
+  EXPECT_EQ(map.Get(3), 3u);
+  EXPECT_EQ(other.SharedBytes(), map.SharedBytes());
+}
+
+// What is given up is used again.
+TEST(StateMapTest, DoesNotGrowWhileOldCopiesGo) {
+  StateMap map;
+  for (KeyIdx key = 0; key < 1000; ++key) map.Set(key, key);
+  size_t bytes = 0;
+  StateMap before;
+  for (EventIdx event = 0; event < 20'000; ++event) {
+    before = map;
+    map.Set(event * 7 % 1000, 1000 + event);
+    if (event == 100) bytes = map.SharedBytes();
+  }
+  EXPECT_EQ(map.SharedBytes(), bytes);
+  EXPECT_LT(map.UsedBytes(), size_t{1000 * 36});
+}
+
+// The states of a large room, as design and documents promise: 50,000 state
+// events, 11,500 keys of which most are members.
+TEST(StateMapTest, KeepsFiftyThousandStatesInTenMegabytes) {
+  const auto random = NewSeededRandom(1);
+  std::vector<StateMap> states;
+  states.reserve(50'000);
+  const size_t before = AllocatedBytes();
+  StateMap state;
+  for (EventIdx event = 0; event < 50'000; ++event) {
+    // The room grows to its size in the first half of its life.
+    const uint64_t keys = std::min<uint64_t>(11'500, 20 + event / 2);
+    state.Set(static_cast<KeyIdx>(random->Below(keys)), event);
+    states.push_back(state);
+  }
+  const size_t allocated = AllocatedBytes() - before;
+  EXPECT_LT(allocated, size_t{10'500'000});
+  EXPECT_LT(state.SharedBytes(), size_t{10'500'000});
+  EXPECT_EQ(states[49'999], state);
+}
+
+TEST(StateMapTest, ThreadsMayWorkOnCopies) {
+  StateMap shared;
+  for (KeyIdx key = 0; key < 500; ++key) shared.Set(key, 1);
+  std::vector<std::thread> threads;
+  for (uint32_t number = 1; number <= 4; ++number) {
+    threads.emplace_back([copy = shared, number]() mutable {
+      for (EventIdx event = 0; event < 2000; ++event) {
+        const StateMap old = copy;
+        copy.Set(event % 500, number * 10'000 + event);
+        EXPECT_EQ(copy.Get(event % 500), number * 10'000 + event);
+        EXPECT_NE(old.Get(event % 500), copy.Get(event % 500));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  shared.ForEach([](KeyIdx, EventIdx event) { EXPECT_EQ(event, 1u); });
 }
 
 }  // namespace
