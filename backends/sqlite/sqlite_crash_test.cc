@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -191,6 +192,71 @@ TEST(SqliteCrashTest, CanBeKilledWhileTheDatabaseIsMade) {
     ASSERT_TRUE(store.ok()) << store.status().ToString();
     EXPECT_TRUE((*store)->Commit(PutEntry(1)).ok());
   }
+}
+
+// Killed while a new version changes the tables: the next one finds all of the
+// old version or all of the new one, and the same rows.
+TEST(SqliteCrashTest, CanBeKilledWhileTablesAreChanged) {
+  constexpr int64_t kEntries = 8'000;
+  Schema newer = TestSchema();
+  newer.version = 2;
+  newer.tables[0].columns.push_back({"size", ColumnType::kInt64, true});
+  newer.tables[0].added_columns = {{.column = 3, .since = 2}};
+  newer.tables[0].indexes.push_back({"body", {2}});
+  newer.tables[0].added_indexes = {{.index = 1, .since = 2}};
+  newer.tables.push_back(
+      {.name = "notes",
+       .columns = {{"number", ColumnType::kInt64}, {"text", ColumnType::kText}},
+       .since = 2});
+  const TestDirectory directory;
+  const std::string made = directory.File("made.db");
+  {
+    const auto store = OpenSqliteStore(made, TestSchema());
+    ASSERT_TRUE(store.ok()) << store.status().ToString();
+    WriteBatch batch;
+    for (int64_t number = 1; number <= kEntries; ++number) {
+      batch.NewPosition();
+      batch.InsertRow(Entries(), {number, int64_t{1}, BodyOf(number)});
+    }
+    ASSERT_TRUE((*store)->Commit(std::move(batch)).ok());
+    (*store)->Close();
+  }
+  int finished = 0;
+  for (int round = 0; round < 30; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    const std::string path = directory.File("store.db");
+    for (const char* suffix : {"", "-wal", "-shm", "-lock"}) {
+      unlink((path + suffix).c_str());
+    }
+    std::filesystem::copy_file(made, path);
+    const pid_t child = fork();
+    if (child == 0) {
+      const auto opened = OpenSqliteStore(path, newer);
+      _exit(opened.ok() ? 0 : 1);
+    }
+    for (int spin = 0; spin < round * 4'000; ++spin) std::this_thread::yield();
+    kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status)) {
+      ASSERT_EQ(WEXITSTATUS(status), 0);
+      ++finished;
+    }
+    const auto store = OpenSqliteStore(path, newer);
+    ASSERT_TRUE(store.ok()) << store.status().ToString();
+    const auto snapshot = (*store)->NewSnapshot();
+    ASSERT_TRUE(snapshot.ok());
+    const auto entries =
+        (*snapshot)->Scan({.table = &newer.tables[0], .limit = 100'000});
+    const auto by_body = (*snapshot)->Scan(
+        {.table = &newer.tables[0], .index = 1, .limit = 100'000});
+    ASSERT_TRUE(entries.ok() && by_body.ok());
+    ASSERT_EQ(entries->size(), static_cast<size_t>(kEntries));
+    ASSERT_EQ(by_body->size(), static_cast<size_t>(kEntries));
+    EXPECT_EQ(CellText((*entries)[77][2]), BodyOf(78));
+    EXPECT_TRUE(IsNull((*entries)[77][3]));
+  }
+  EXPECT_LT(finished, 30) << "no kill came in time";
 }
 
 }  // namespace

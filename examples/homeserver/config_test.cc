@@ -66,6 +66,7 @@ TEST(Config, HasTheDefaultsOfTheLibrary) {
   EXPECT_EQ(config.sqlite.writer_cache_bytes, sqlite.writer_cache_bytes);
   EXPECT_EQ(config.sqlite.reader_cache_bytes, sqlite.reader_cache_bytes);
   EXPECT_EQ(config.sqlite.mmap_bytes, sqlite.mmap_bytes);
+  EXPECT_EQ(config.sqlite.wal_bytes, sqlite.wal_bytes);
   EXPECT_EQ(config.sqlite.busy_timeout, sqlite.busy_timeout);
   const HomeserverOptions options;
   EXPECT_EQ(config.homeserver.max_json_body_bytes, options.max_json_body_bytes);

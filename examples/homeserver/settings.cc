@@ -477,6 +477,11 @@ constexpr Setting kSettings[] = {
      "How much of the file is read through a memory map; it counts as resident "
      "memory.",
      Set<&Config::sqlite, &SqliteOptions::mmap_bytes>, 0, 1e13},
+    {"database", "wal_bytes", kInteger, "33554432",
+     "The size of the log (FILE-wal) from which it is moved into the file, in "
+     "the background. Larger: fewer writes to the file, more to read after a "
+     "crash.",
+     Set<&Config::sqlite, &SqliteOptions::wal_bytes>, 65536, 1e12},
     {"database", "busy_timeout_seconds", kSeconds, "5",
      "How long to wait for another program that holds the file's lock.",
      Set<&Config::sqlite, &SqliteOptions::busy_timeout>, 0, 600},

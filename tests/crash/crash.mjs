@@ -9,6 +9,12 @@ import { World } from "./world.mjs";
 
 const KILLS_PER_GENERATION = 12;
 const LONGEST_LOAD_MS = 1_000;
+// Now and then another server is killed while it makes its database.
+const ONE_FIRST_START_IN = 8;
+const LONGEST_FIRST_START_MS = 150;
+// A log so small that it is moved into the database all the time; other
+// homeservers do not know the variable.
+const SMALL_LOG = { MATRIXCORE__DATABASE__WAL_BYTES: "65536" };
 
 function options() {
   const { values, positionals } = parseArgs({
@@ -63,20 +69,55 @@ async function loadAndKill(world, server, dice, seed) {
   await Promise.all(world.observers.map((observer) => observer.ended()));
 }
 
-// Starts the server again; now and then it is killed on the way.
-async function restart(server, dice) {
-  let early = 0;
-  while (dice.below(6) === 0) {
+// Starts the server and kills it on the way, that many times.
+async function killStarts(server, dice, times, longest) {
+  for (let i = 0; i < times; i++) {
     server.spawn();
-    await new Promise((resolve) => setTimeout(resolve, dice.between(0, 120)));
+    await new Promise((resolve) => setTimeout(resolve, dice.between(0, longest)));
     await server.kill();
-    early++;
   }
+}
+
+// Starts the server again; now and then it is killed on the way.  Every third
+// time kills will hit the moving of its log.
+async function restart(server, dice) {
+  server.env = dice.below(3) === 0 ? SMALL_LOG : {};
+  let early = 0;
+  while (dice.below(6) === 0) early++;
+  await killStarts(server, dice, early, 120);
   const ms = await server.start();
   return { early, ms };
 }
 
-async function run(server, { kills, seed, workers, observers, without }) {
+// A server that is killed while it is started for the first time, when it makes
+// its keys and its tables; then it must serve, and keep what it says.
+async function firstStart(launch, dice) {
+  const server = await Server.create({ launch });
+  const kills = 1 + dice.below(3);
+  try {
+    await killStarts(server, dice, kills, LONGEST_FIRST_START_MS);
+    await server.start();
+    const http = new Http(server.port);
+    const world = new World(http, { workers: 1, observers: 1 });
+    await world.setUp([]);
+    await server.kill();
+    http.reconnect();
+    await server.start();
+    await world.login(world.workers[0].user);
+    await world.verify(true);
+    http.close();
+  } catch (error) {
+    console.log(`crash: a server that was killed at its first start: ${server.dataDir}`);
+    console.log(server.logTail());
+    throw error;
+  } finally {
+    await server.stop();
+  }
+  server.removeData();
+  return kills;
+}
+
+async function run(server, { kills, seed, workers, observers, without, launch }) {
   const http = new Http(server.port);
   const world = new World(http, { workers, observers });
   await server.start();
@@ -86,6 +127,7 @@ async function run(server, { kills, seed, workers, observers, without }) {
   const every = kills <= 60 ? 5 : 50;
   const starts = [];
   let early = 0;
+  let first = 0;
   for (let kill = 1; kill <= kills; kill++) {
     if ((kill - 1) % KILLS_PER_GENERATION === 0) await world.newRooms();
     await loadAndKill(world, server, dice, seed + kill * 104729);
@@ -93,6 +135,7 @@ async function run(server, { kills, seed, workers, observers, without }) {
     const restarted = await restart(server, dice);
     early += restarted.early;
     starts.push(restarted.ms);
+    if (dice.below(ONE_FIRST_START_IN) === 0) first += await firstStart(launch, dice);
     await Promise.all(world.workers.map((worker) => worker.repeat(dice)));
     await world.verify(kill % KILLS_PER_GENERATION === 0 || kill === kills);
     if (kill % every === 0 || kill === kills) {
@@ -105,7 +148,8 @@ async function run(server, { kills, seed, workers, observers, without }) {
   const limited = world.observers.reduce((sum, { limited: n }) => sum + n, 0);
   starts.sort((a, b) => a - b);
   return (
-    `${kills} kills (and ${early} while starting), ${world.answered} operations acknowledged, ` +
+    `${kills} kills (and ${early} while starting, ${first} while starting for the first time), ` +
+    `${world.answered} operations acknowledged, ` +
     `${world.events} events each found once, ${world.unanswered} cut off, ` +
     `${world.repeated} of them repeated, ${limited} limited timelines; ` +
     `restart median ${starts[starts.length >> 1].toFixed(0)} ms, ` +

@@ -2,7 +2,7 @@
 // test lives on: an answer (whatever it says), or no answer.
 import http from "node:http";
 
-const REQUEST_TIMEOUT_MS = 60_000;
+const REQUEST_TIMEOUT_MS = 180_000;
 
 // There was no answer: the request may or may not have been carried out.
 export class NoAnswer extends Error {}
@@ -14,6 +14,10 @@ export class Http {
   constructor(port) {
     this.port = port;
     this.reconnect();
+  }
+
+  close() {
+    this.agent.destroy();
   }
 
   // Forgets the connections to a server that is no more.

@@ -6,7 +6,7 @@ import { PASSWORD, Worker, operations } from "./operations.mjs";
 
 const ROOMS = 4;
 const LOBBIES = 3;
-const CATCH_UP_MS = 30_000;
+const CATCH_UP_MS = 120_000;
 
 // How often each operation is drawn, and what must exist for it to be drawn.
 const WEIGHTS = [

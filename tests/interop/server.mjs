@@ -14,7 +14,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 180_000;
 const STOP_TIMEOUT_MS = 20_000;
 
 async function freePort() {
@@ -54,6 +54,7 @@ export class Server {
     this.launch = launch;
     this.baseUrl = `http://127.0.0.1:${port}`;
     this.logFile = path.join(dataDir, "stdout.log");
+    this.env = {}; // beside that of this process, from the next start on
   }
 
   // A server on a new temporary directory and a free port; not started.
@@ -81,6 +82,7 @@ export class Server {
     const log = openSync(this.logFile, "a");
     const child = spawn(argv[0], argv.slice(1), {
       cwd: this.dataDir,
+      env: { ...process.env, ...this.env },
       stdio: ["ignore", log, log],
     });
     closeSync(log);
