@@ -24,6 +24,7 @@ mc_pkg_config(curl libcurl)
 find_package(Boost 1.81 REQUIRED CONFIG)
 find_path(MATRIXCORE_RAPIDJSON_INCLUDE rapidjson/reader.h REQUIRED)
 find_path(MATRIXCORE_CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
+find_path(MATRIXCORE_UTF8PROC_INCLUDE utf8proc.h REQUIRED)
 
 if(MATRIXCORE_BUILD_TESTS)
   find_package(GTest REQUIRED)

@@ -1,8 +1,11 @@
 #include "matrixcore/service/identity.h"
 
 #include <fmt/format.h>
+#include <utf8proc.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <memory>
 #include <utility>
 
 #include "matrixcore/base/bytes.h"
@@ -136,12 +139,18 @@ struct LookUp : std::enable_shared_from_this<LookUp> {
 
 std::string CanonicalAddress(std::string_view medium,
                              std::string_view address) {
-  std::string canonical(address);
-  if (medium != "email") return canonical;
-  for (char& c : canonical) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return canonical;
+  if (medium != "email") return std::string(address);
+  utf8proc_uint8_t* folded = nullptr;
+  const utf8proc_ssize_t size =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(address.data()),
+                   static_cast<utf8proc_ssize_t>(address.size()), &folded,
+                   UTF8PROC_CASEFOLD);
+  // What is no UTF-8 cannot be an address, in no form.
+  if (size < 0) return std::string(address);
+  const std::unique_ptr<utf8proc_uint8_t, void (*)(void*)> owner(folded,
+                                                                 &std::free);
+  return std::string(reinterpret_cast<const char*>(folded),
+                     static_cast<size_t>(size));
 }
 
 Result<HashDetails> ReadHashDetails(std::string_view body) {

@@ -69,6 +69,20 @@ TEST_F(IdentityClientTest, HashesAddressesAsTheSpecificationSays) {
   EXPECT_EQ(HashAddress({.pepper = "x"}, kAlice), "alice@example.com email");
 }
 
+// Spec: appendices, "3PID Types".
+TEST(CanonicalAddressTest, FoldsTheCaseOfEMailAddresses) {
+  EXPECT_EQ(CanonicalAddress("email", "Bob@Example.com"), "bob@example.com");
+  EXPECT_EQ(CanonicalAddress("email", "Strauß@Example.com"),
+            "strauss@example.com");
+  EXPECT_EQ(CanonicalAddress("email", "ΑΊΑΣ@ΠΑΡΆΔΕΙΓΜΑ.GR"),
+            "αίασ@παράδειγμα.gr");
+  EXPECT_EQ(CanonicalAddress("email", "Łódź+Ж@x.pl"), "łódź+ж@x.pl");
+  EXPECT_EQ(CanonicalAddress("email", ""), "");
+  // What is no UTF-8 stays as it is.
+  EXPECT_EQ(CanonicalAddress("email", "A\xff@x"), "A\xff@x");
+  EXPECT_EQ(CanonicalAddress("msisdn", "A"), "A");
+}
+
 TEST_F(IdentityClientTest, FindsTheUser) {
   client_.Will(
       200, R"({"lookup_pepper":"matrixrocks","algorithms":["none","sha256"]})");

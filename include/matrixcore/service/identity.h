@@ -68,7 +68,7 @@ class IdentityClient {
 };
 
 // The form of an address that identity servers compare (spec: appendices, "3PID
-// Types"): that of an e-mail address is in lower case.
+// Types"): of an e-mail address, its Unicode case folding.
 std::string CanonicalAddress(std::string_view medium, std::string_view address);
 
 // The answers of identity servers, as strangers give them.
