@@ -15,6 +15,7 @@
 #include "matrixcore/crypto/base64.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/json/writer.h"
+#include "matrixcore/room/erasure.h"
 #include "matrixcore/service/client_events.h"
 #include "service/room_access.h"
 #include "service/room_window.h"
@@ -251,8 +252,13 @@ Status Searcher::Take(const std::vector<SearchHit>& hits) {
                         reader_.StoredEvents(*head, idxs));
     MC_ASSIGN_OR_RETURN(events, OnlyVisible(reader_, *head, session_.user_id,
                                             ignored_, std::move(events)));
-    for (StoredEvent& event : events) {
-      if (event.redacted_by != 0 || !query_.filter.Allows(*event.event) ||
+    // What is shown redacted has none of the words.
+    MC_ASSIGN_OR_RETURN(const std::vector<bool> erased,
+                        ErasedEvents(reader_, *head, session_.user_id, events));
+    for (size_t i = 0; i < events.size(); ++i) {
+      StoredEvent& event = events[i];
+      if ((!erased.empty() && erased[i]) || event.redacted_by != 0 ||
+          !query_.filter.Allows(*event.event) ||
           (!token_.sender.empty() && event.event->sender() != token_.sender)) {
         continue;
       }

@@ -8,6 +8,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 class ErasureTest : public ScenarioTest {
  protected:
@@ -92,6 +93,42 @@ TEST_F(ErasureTest, WithoutErasureNothingIsHidden) {
   Deactivate(alice_, false);
   Join(bob_, room_);
   EXPECT_THAT(Seen(bob_), ElementsAre("a secret"));
+}
+
+TEST_F(ErasureTest, SearchFindsNoWordsThatAreNotShown) {
+  Join(bob_, room_);
+  Say(alice_, room_, "a secret");
+  Say(bob_, room_, "no secret");
+  Deactivate(alice_, true);
+  Join(dave_, room_);
+  const auto found = [&](const User& user) {
+    const Answer answer = server_.Post(
+        user, "/_matrix/client/v3/search",
+        R"({"search_categories":{"room_events":{"search_term":"secret"}}})");
+    const json::Value events = answer["search_categories"]["room_events"];
+    std::vector<std::string> bodies;
+    for (const json::Value result : events["results"]) {
+      bodies.emplace_back(result["result"]["content"]["body"].StringOr(""));
+    }
+    EXPECT_EQ(events["count"].AsInt(), static_cast<int64_t>(bodies.size()));
+    return bodies;
+  };
+  EXPECT_THAT(found(dave_), ElementsAre("no secret"));
+  EXPECT_THAT(found(bob_), UnorderedElementsAre("no secret", "a secret"));
+}
+
+TEST_F(ErasureTest, TheUserDirectoryKnowsTheErasedNoMore) {
+  Join(bob_, room_);
+  const auto found = [&] {
+    return server_
+        .Post(bob_, "/_matrix/client/v3/user_directory/search",
+              R"({"search_term":"alice"})")
+        .body;
+  };
+  EXPECT_THAT(found(), HasSubstr(alice_.user_id));
+  Deactivate(alice_, true);
+  server_.Settle();
+  EXPECT_THAT(found(), Not(HasSubstr(alice_.user_id)));
 }
 
 TEST_F(ErasureTest, LastsOverARestart) {
