@@ -9,6 +9,7 @@
 #include "matrixcore/json/writer.h"
 #include "matrixcore/service/account_data.h"
 #include "matrixcore/service/client_events.h"
+#include "service/invite_permission.h"
 #include "service/legacy_news.h"
 #include "service/room_window.h"
 #include "service/sync_account.h"
@@ -20,6 +21,19 @@ constexpr ClientEventFormat kState = {.with_membership = false};
 // Nobody tells a user of rooms that they only look at: those are looked at so
 // often.
 constexpr Duration kPeekInterval = seconds(1);
+
+// Whether the user does not want to hear of that invite (spec: "Ignoring
+// Users", "Invite permission").
+Result<bool> HidesInvite(RoomReader& reader, const RoomHead& room,
+                         EventIdx invite, const std::string& user_id,
+                         const IgnoredUsers& ignored) {
+  MC_ASSIGN_OR_RETURN(const bool blocked,
+                      BlocksInvites(reader.snapshot(), user_id));
+  if (blocked) return true;
+  MC_ASSIGN_OR_RETURN(const std::vector<EventPtr> event,
+                      reader.Events(room, {&invite, 1}));
+  return IsIgnored(ignored, event[0]->sender());
+}
 
 // Events of rooms after a position, for one user at one snapshot.
 class EventStream {
@@ -75,6 +89,12 @@ Status EventStream::AddOwnRooms(Position after) {
   MC_ASSIGN_OR_RETURN(const auto heads, reader_.Heads(nids));
   for (size_t i = 0; i < heads.size(); ++i) {
     if (!heads[i]) continue;
+    if (wanted[i]->membership == Membership::kInvite) {
+      MC_ASSIGN_OR_RETURN(const bool hidden,
+                          HidesInvite(reader_, *heads[i], wanted[i]->idx,
+                                      session_.user_id, ignored_));
+      if (hidden) continue;
+    }
     const bool joined = wanted[i]->membership == Membership::kJoin;
     const bool invited = wanted[i]->membership == Membership::kInvite ||
                          wanted[i]->membership == Membership::kKnock;
@@ -350,7 +370,10 @@ Result<std::string> LegacySyncService::InitialSync(const Session& session,
     MC_ASSIGN_OR_RETURN(const auto head, reader.Head(row.room));
     if (!head) continue;
     if (row.membership == Membership::kInvite) {
-      MC_RETURN_IF_ERROR(writer.WriteInvite(*head, row.idx));
+      MC_ASSIGN_OR_RETURN(
+          const bool hidden,
+          HidesInvite(reader, *head, row.idx, session.user_id, ignored));
+      if (!hidden) MC_RETURN_IF_ERROR(writer.WriteInvite(*head, row.idx));
       continue;
     }
     const Result<RoomWindow> window =

@@ -291,6 +291,42 @@ TEST_F(HistoryTest, AnInitialSyncGivesRoomsInvitationsAndOnRequestLeftRooms) {
               ElementsAre("c"));
 }
 
+// Spec: "Ignoring Users", "Invite permission".
+TEST_F(HistoryTest, OldSyncsTellOfNoInvitesThatOneDoesNotWant) {
+  const std::string from = GetPath(bob_, "initialSync").String("end");
+  const std::string invited = CreateRoom(alice_);
+  ASSERT_TRUE(Invite(alice_, invited, bob_).ok());
+  const auto told = [&] {
+    const auto names_it = [&](json::Value list) {
+      bool found = false;
+      for (const json::Value each : list) {
+        found = found || each["room_id"].StringOr("") == invited;
+      }
+      return found;
+    };
+    const bool found = names_it(GetPath(bob_, "initialSync")["rooms"]);
+    EXPECT_EQ(names_it(GetPath(bob_, "events?from=" + from)["chunk"]), found);
+    return found;
+  };
+  const auto set = [&](std::string_view type, std::string content) {
+    EXPECT_EQ(server_
+                  .Put(bob_,
+                       fmt::format("/_matrix/client/v3/user/{}/account_data/{}",
+                                   PercentEncode(bob_.user_id), type),
+                       std::move(content))
+                  .status,
+              200);
+  };
+  EXPECT_TRUE(told());
+  set("m.invite_permission_config", R"({"default_action":"block"})");
+  EXPECT_FALSE(told());
+  set("m.invite_permission_config", "{}");
+  EXPECT_TRUE(told());
+  set("m.ignored_user_list",
+      fmt::format(R"({{"ignored_users":{{"{}":{{}}}}}})", alice_.user_id));
+  EXPECT_FALSE(told());
+}
+
 TEST_F(HistoryTest, ARoomsInitialSyncIsForMembersAndPeekers) {
   Say(alice_, room_, "a");
   const auto path = "rooms/" + PercentEncode(room_) + "/initialSync";
