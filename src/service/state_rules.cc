@@ -134,6 +134,11 @@ Result<StateRules> StateRules::Make(RoomReader& reader, const Session& session,
   if (singleton && draft.type == kTypeServerAcl) {
     MC_RETURN_IF_ERROR(CheckAcl(content, server_name));
   }
+  // Clients would go round in circles.
+  if (singleton && draft.type == kTypeTombstone &&
+      content["replacement_room"].StringOr("") == room_id) {
+    return InvalidParamError("A room cannot be replaced by itself.");
+  }
   if (!joins && !names && !guests) return rules;
   MC_ASSIGN_OR_RETURN(const auto room, reader.Head(room_id));
   if (!room) return ForbiddenError("You are not in this room.");

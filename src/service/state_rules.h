@@ -22,8 +22,9 @@ namespace matrixcore {
 class StateRules {
  public:
   // Reads what has to be known outside of the room.  M_BAD_ALIAS,
-  // M_INVALID_PARAM (aliases, server ACLs that shut this server out,
-  // memberships that there are not), M_INVITE_BLOCKED, M_FORBIDDEN.
+  // M_INVALID_PARAM (aliases, server ACLs that shut this server out, tombstones
+  // that lead back, memberships that there are not), M_INVITE_BLOCKED,
+  // M_FORBIDDEN.
   static Result<StateRules> Make(RoomReader& reader, const Session& session,
                                  const EventDraft& draft,
                                  const std::string& room_id,

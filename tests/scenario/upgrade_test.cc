@@ -305,5 +305,16 @@ TEST_F(UpgradeTest, ARoomThatOnlyClaimsToReplaceAnotherTakesNothing) {
       R"({"tags":{}})");
 }
 
+TEST_F(UpgradeTest, ARoomCannotBeReplacedByItself) {
+  const std::string room = CreateRoom(alice_);
+  const auto tombstone = [&](std::string_view replacement) {
+    return SetState(alice_, room, "m.room.tombstone",
+                    fmt::format(R"({{"replacement_room":"{}"}})", replacement))
+        .Outcome();
+  };
+  EXPECT_EQ(tombstone(room), "400 M_INVALID_PARAM");
+  EXPECT_EQ(tombstone(CreateRoom(alice_)), "200");
+}
+
 }  // namespace
 }  // namespace matrixcore
