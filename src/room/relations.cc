@@ -10,6 +10,9 @@
 namespace matrixcore {
 namespace {
 
+// From so many on it pays to ask first whether there is much to find.
+constexpr size_t kManyTargets = 4;
+
 Cell Text(std::string_view text) { return Cell(std::string(text)); }
 
 }  // namespace
@@ -63,6 +66,23 @@ Result<std::vector<RelatedEvent>> RoomReader::Relations(
 Result<std::vector<std::optional<RelationSummary>>>
 RoomReader::RelationSummaries(const RoomHead& room,
                               std::span<const std::string_view> targets) {
+  std::vector<std::optional<RelationSummary>> summaries(targets.size());
+  // In many rooms nothing, or little, relates to anything.
+  const ScanSpec all{.table = &tables::kRelationTargets,
+                     .prefix = {Cell(room.nid)},
+                     .limit = targets.size() / 4 + 1};
+  if (targets.size() >= kManyTargets) {
+    MC_ASSIGN_OR_RETURN(const std::vector<Row> few, snapshot_.Scan(all));
+    if (few.size() < all.limit) {
+      for (const Row& row : few) {
+        const RelationSummary summary = RelationSummaryFromRow(row);
+        for (size_t i = 0; i < targets.size(); ++i) {
+          if (targets[i] == summary.target) summaries[i] = summary;
+        }
+      }
+      return summaries;
+    }
+  }
   std::vector<Row> keys;
   keys.reserve(targets.size());
   for (const std::string_view target : targets) {
@@ -70,7 +90,6 @@ RoomReader::RelationSummaries(const RoomHead& room,
   }
   MC_ASSIGN_OR_RETURN(const auto rows,
                       snapshot_.GetMany(tables::kRelationTargets, keys));
-  std::vector<std::optional<RelationSummary>> summaries(targets.size());
   for (size_t i = 0; i < rows.size(); ++i) {
     if (rows[i]) summaries[i] = RelationSummaryFromRow(*rows[i]);
   }

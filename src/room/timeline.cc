@@ -147,8 +147,12 @@ Result<std::vector<StoredEvent>> RoomReader::Timeline(const RoomHead& room,
       if (CellInt(row[Events::kFlags]) != 0) continue;
       MC_ASSIGN_OR_RETURN(StoredEvent event,
                           EventFromRow(std::move(row), *room.rules));
-      caches.KeepEvent(room.nid, std::make_shared<const StoredEvent>(event),
-                       position());
+      // Messages are read in their order, hardly ever by their numbers: they
+      // would drive out what is.
+      if (event.event->is_state()) {
+        caches.KeepEvent(room.nid, std::make_shared<const StoredEvent>(event),
+                         position());
+      }
       events.push_back(std::move(event));
       if (events.size() == range.limit) return events;
     }
