@@ -177,6 +177,7 @@ std::vector<RecallStore::Watch> WatchedTables() {
   return {
       {&kAccountData, AccountData::kPos},
       {&kMemberships, Memberships::kPos},
+      {&kForgets},
       {&kToDevice, ToDevice::kPos},
       {&kReceipts, Receipts::kPos},
       {&kPresence, PresenceTable::kPos},

@@ -11,6 +11,7 @@
 #include "matrixcore/json/object.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/service/account_tables.h"
+#include "matrixcore/service/sliding_tables.h"
 #include "service/canonical_alias.h"
 #include "service/invite_permission.h"
 #include "service/joining.h"
@@ -371,6 +372,7 @@ Status RoomService::Forget(const Session& session, std::string_view room_id) {
   batch.PutRow(tables::kMemberships, {session.user_id, head->nid,
                                       static_cast<int64_t>(row->membership),
                                       int64_t{row->idx}, row->pos, int64_t{1}});
+  batch.PutRow(tables::kForgets, {session.user_id, batch.NewPosition()});
   Status status = deps_.store.Commit(std::move(batch)).status();
   if (status.code() == StatusCode::kAborted) {
     return Status(StatusCode::kFailedPrecondition, "M_UNKNOWN",

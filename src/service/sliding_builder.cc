@@ -270,7 +270,12 @@ Result<std::vector<SlidingBuilder::Windows>> SlidingBuilder::PlaceInLists(
   std::vector<Windows> windows(places.size());
   std::vector<size_t> hidden;
   for (size_t i = 0; i < rooms.size(); ++i) {
-    if (!rooms[i].shown && !KnewRoom(rooms[i])) hidden.push_back(i);
+    if (rooms[i].shown) continue;
+    if (!KnewRoom(rooms[i])) {
+      hidden.push_back(i);
+    } else if (rooms[i].user.forgotten) {
+      settles_ = false;  // Listed for the last time.
+    }
   }
   for (size_t n = 0; n < request_.lists.size(); ++n) {
     const SlidingList& list = request_.lists[n];
@@ -417,8 +422,9 @@ Status SlidingBuilder::LookAt(const Wanted& wanted, const Config& config,
                 .sent = made->sent,
                 .from = made->from,
                 .initial = room.initial,
+                .expanded = room.expanded_timeline,
                 .timeline = {}};
-  if (room.initial) {
+  if (room.initial || room.expanded_timeline) {
     for (const StoredEvent& event : room.timeline.events) {
       looked.timeline.push_back(event.event->event_id());
     }

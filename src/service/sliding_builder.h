@@ -95,7 +95,9 @@ class SlidingBuilder {
     SentRoom sent;
     Position from = 0;
     bool initial = false;
-    std::vector<std::string> timeline;  // Event ids, of initial rooms.
+    bool expanded = false;
+    // Event ids, where the timeline has more than what is new.
+    std::vector<std::string> timeline;
   };
   // What is wanted of the rooms that match the same rules.
   struct Config {

@@ -1,5 +1,6 @@
 // The extensions of sliding sync: what is told beside rooms.
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -207,23 +208,36 @@ Status SlidingBuilder::WriteAccountData() {
 }
 
 // Of a room that is new to the client, the own receipts and those that stand in
-// the timeline which it is given: there may be very many others.
+// the timeline which it is given: there may be very many others.  Older events
+// that come later bring theirs along.
 Result<std::vector<Receipt>> SlidingBuilder::ReadReceipts(Looked& room) {
   const SentRoom* before = room.wanted.before;
   const bool had = before != nullptr && before->receipts && !room.initial;
   const Position from = !had ? 0 : before->upto == 0 ? since() : before->upto;
-  if (had && from == since() &&
-      !shared_.activity.MayHaveChangedSince(room.sent.room, from)) {
-    return std::vector<Receipt>();
+  const auto read = [&](Position after) {
+    return EphemeralService::ReceiptsSince(reader_.snapshot(), room.sent.room,
+                                           after, user_id_);
+  };
+  const auto is_in_timeline = [&room](const Receipt& receipt) {
+    return std::find(room.timeline.begin(), room.timeline.end(),
+                     receipt.event_id) != room.timeline.end();
+  };
+  std::vector<Receipt> receipts;
+  if (!had || from != since() ||
+      shared_.activity.MayHaveChangedSince(room.sent.room, from)) {
+    MC_ASSIGN_OR_RETURN(receipts, read(from));
   }
-  MC_ASSIGN_OR_RETURN(std::vector<Receipt> receipts,
-                      EphemeralService::ReceiptsSince(
-                          reader_.snapshot(), room.sent.room, from, user_id_));
-  std::erase_if(receipts, [&](const Receipt& receipt) {
-    if (IsIgnored(ignored_, receipt.user_id)) return true;
-    return room.initial && receipt.user_id != user_id_ &&
-           std::find(room.timeline.begin(), room.timeline.end(),
-                     receipt.event_id) == room.timeline.end();
+  if (room.initial) {
+    std::erase_if(receipts, [&](const Receipt& receipt) {
+      return receipt.user_id != user_id_ && !is_in_timeline(receipt);
+    });
+  } else if (room.expanded && from > 0) {
+    MC_ASSIGN_OR_RETURN(const std::vector<Receipt> all, read(0));
+    std::copy_if(all.begin(), all.end(), std::back_inserter(receipts),
+                 is_in_timeline);
+  }
+  std::erase_if(receipts, [this](const Receipt& receipt) {
+    return IsIgnored(ignored_, receipt.user_id);
   });
   return receipts;
 }

@@ -8,6 +8,7 @@
 #include "matrixcore/event/types.h"
 #include "matrixcore/json/value.h"
 #include "service/invite_permission.h"
+#include "service/room_facts.h"
 
 namespace matrixcore {
 namespace {
@@ -30,18 +31,23 @@ std::vector<std::string> TagsOf(std::string_view content) {
   return tags;
 }
 
-// The ids of the rooms in m.direct.
-Result<absl::flat_hash_set<std::string>> ReadDirectRooms(
-    Snapshot& snapshot, const std::string& user_id) {
-  absl::flat_hash_set<std::string> rooms;
-  MC_ASSIGN_OR_RETURN(const std::optional<std::string> content,
-                      ReadGlobalAccountData(snapshot, user_id, kDirectType));
+// The rooms in m.direct.
+Result<absl::flat_hash_set<RoomNid>> ReadDirectRooms(
+    RoomReader& reader, RoomNumbers& numbers, const std::string& user_id) {
+  absl::flat_hash_set<RoomNid> rooms;
+  MC_ASSIGN_OR_RETURN(
+      const std::optional<std::string> content,
+      ReadGlobalAccountData(reader.snapshot(), user_id, kDirectType));
   if (!content) return rooms;
   const Result<json::Document> document = json::Document::ParseView(*content);
   if (!document.ok()) return rooms;
   for (const auto [user, list] : document->root().members()) {
     for (const json::Value room : list) {
-      if (const auto id = room.AsString()) rooms.emplace(*id);
+      const auto id = room.AsString();
+      if (!id) continue;
+      MC_ASSIGN_OR_RETURN(const RoomNid nid,
+                          numbers.Find(reader, std::string(*id)));
+      if (nid != 0) rooms.insert(nid);
     }
   }
   return rooms;
@@ -142,6 +148,7 @@ class RoomListings::Maker {
     for (const UserRoom& room : user_rooms) {
       if (room.pos > since) moved.push_back(room);
     }
+    MC_RETURN_IF_ERROR(AddForgotten(user_rooms, since, &moved));
     if (moved.empty() && active->empty()) return true;
     MC_ASSIGN_OR_RETURN(std::vector<ListedRoom> changed, MakeRooms(moved));
     std::vector<RoomNid> gone;
@@ -153,41 +160,70 @@ class RoomListings::Maker {
   }
 
  private:
-  // What the rows say, without the rooms that are not listed at all.
+  // Rooms that were forgotten since, and nothing else: those that moved are
+  // known by their position.
+  Status AddForgotten(const std::vector<UserRoom>& user_rooms, Position since,
+                      std::vector<UserRoom>* moved) {
+    MC_ASSIGN_OR_RETURN(const Position forgot, LastForget(snapshot_, user_id_));
+    if (forgot <= since) return OkStatus();
+    for (const ListedRoom& listed : *listing_.rooms) {
+      if (listed.joined() || listed.user.forgotten) continue;
+      const UserRoom* now = FindRoom(user_rooms, listed.user.room);
+      if (now != nullptr && now->forgotten && now->pos <= since) {
+        moved->push_back(*now);
+      }
+    }
+    std::sort(
+        moved->begin(), moved->end(),
+        [](const UserRoom& a, const UserRoom& b) { return a.room < b.room; });
+    return OkStatus();
+  }
+
+  // What the rows say, without the rooms that are not listed at all.  The rows
+  // are by room.
   Result<std::vector<ListedRoom>> MakeRooms(const std::vector<UserRoom>& rows) {
     std::vector<ListedRoom> rooms;
     if (rows.empty()) return rooms;
     MC_ASSIGN_OR_RETURN(const auto direct,
-                        ReadDirectRooms(snapshot_, user_id_));
+                        ReadDirectRooms(reader_, listings_.numbers_, user_id_));
     MC_ASSIGN_OR_RETURN(const IgnoredUsers ignored,
                         ReadIgnoredUsers(snapshot_, user_id_));
     MC_ASSIGN_OR_RETURN(const bool blocks_invites,
                         BlocksInvites(snapshot_, user_id_));
     std::vector<RoomNid> nids;
+    std::vector<RoomNid> others;  // That the user is not joined to.
     nids.reserve(rows.size());
-    for (const UserRoom& row : rows) nids.push_back(row.room);
+    for (const UserRoom& row : rows) {
+      nids.push_back(row.room);
+      if (row.membership != Membership::kJoin) others.push_back(row.room);
+    }
+    MC_ASSIGN_OR_RETURN(const std::vector<RoomFacts> facts,
+                        ReadRoomFacts(snapshot_, nids, listing_.with_facts));
     MC_ASSIGN_OR_RETURN(const std::vector<std::optional<RoomHead>> heads,
-                        reader_.Heads(nids));
+                        reader_.Heads(others));
+    auto head = heads.begin();
     rooms.reserve(rows.size());
     for (size_t i = 0; i < rows.size(); ++i) {
       const UserRoom& row = rows[i];
-      if (!heads[i] || row.membership == Membership::kNone ||
+      const std::optional<RoomHead>* other =
+          row.membership == Membership::kJoin ? nullptr : &*head++;
+      if (facts[i].last_pos == 0 || row.membership == Membership::kNone ||
           (row.membership == Membership::kInvite && blocks_invites)) {
         continue;
       }
       ListedRoom room{.user = row, .active = row.pos};
-      room.is_dm = direct.contains(heads[i]->room_id);
+      room.is_dm = direct.contains(row.room);
+      TakeFacts(facts[i], &room);
       if (room.joined()) {
-        room.active = heads[i]->last_pos;
-        room.state = heads[i]->state;
+        room.active = facts[i].last_pos;
+        room.state = facts[i].state;
       } else {
         MC_ASSIGN_OR_RETURN(const bool listed,
-                            LookAtMembership(*heads[i], ignored, &room));
+                            LookAtMembership(**other, ignored, &room));
         if (!listed) continue;
       }
       rooms.push_back(room);
     }
-    MC_RETURN_IF_ERROR(AddFacts(&rooms));
     return rooms;
   }
 
@@ -220,18 +256,10 @@ class RoomListings::Maker {
     return true;
   }
 
-  Status AddFacts(std::vector<ListedRoom>* rooms) {
-    if (!listing_.with_facts || rooms->empty()) return OkStatus();
-    std::vector<RoomNid> nids;
-    nids.reserve(rooms->size());
-    for (const ListedRoom& room : *rooms) nids.push_back(room.user.room);
-    MC_ASSIGN_OR_RETURN(const std::vector<RoomPreview> previews,
-                        reader_.Previews(nids));
-    for (size_t i = 0; i < previews.size(); ++i) {
-      (*rooms)[i].encrypted = !previews[i].encryption.empty();
-      (*rooms)[i].type = TypeNumber(previews[i].type);
-    }
-    return OkStatus();
+  void TakeFacts(const RoomFacts& facts, ListedRoom* room) {
+    if (!listing_.with_facts) return;
+    room->encrypted = facts.encrypted;
+    room->type = TypeNumber(facts.type);
   }
 
   uint16_t TypeNumber(const std::string& type) {
@@ -268,28 +296,42 @@ class RoomListings::Maker {
     const RoomSet wanted(active, *gone);
     if (wanted.empty()) return OkStatus();
     std::vector<ListedRoom> rooms;
-    std::vector<RoomNid> nids;
     for (const ListedRoom& room : *listing_.rooms) {
-      if (!wanted.Contains(room.user.room) || !room.joined()) continue;
-      rooms.push_back(room);
-      nids.push_back(room.user.room);
+      if (wanted.Contains(room.user.room) && room.joined()) {
+        rooms.push_back(room);
+      }
     }
-    MC_ASSIGN_OR_RETURN(const std::vector<std::optional<RoomHead>> heads,
-                        reader_.Heads(nids));
+    std::sort(rooms.begin(), rooms.end(),
+              [](const ListedRoom& a, const ListedRoom& b) {
+                return a.user.room < b.user.room;
+              });
+    std::vector<RoomNid> nids;
+    for (const ListedRoom& room : rooms) nids.push_back(room.user.room);
+    MC_ASSIGN_OR_RETURN(const std::vector<RoomFacts> facts,
+                        ReadRoomFacts(snapshot_, nids, false));
     std::vector<ListedRoom> renewed;
+    std::vector<RoomNid> renewed_nids;
     for (size_t i = 0; i < rooms.size(); ++i) {
-      if (!heads[i] || heads[i]->last_pos == rooms[i].active) continue;
+      if (facts[i].last_pos == 0 || facts[i].last_pos == rooms[i].active) {
+        continue;
+      }
       gone->push_back(nids[i]);
-      rooms[i].active = heads[i]->last_pos;
-      const bool same_state =
-          std::exchange(rooms[i].state, heads[i]->state) == heads[i]->state;
-      (same_state ? *changed : renewed).push_back(rooms[i]);
+      rooms[i].active = facts[i].last_pos;
+      if (std::exchange(rooms[i].state, facts[i].state) == facts[i].state) {
+        changed->push_back(rooms[i]);
+      } else {
+        renewed.push_back(rooms[i]);
+        renewed_nids.push_back(nids[i]);
+      }
     }
-    const std::vector<ListedRoom> before = renewed;
-    MC_RETURN_IF_ERROR(AddFacts(&renewed));
-    for (size_t i = 0; i < renewed.size(); ++i) {
-      if (renewed[i].encrypted != before[i].encrypted ||
-          renewed[i].type != before[i].type) {
+    if (!listing_.with_facts) renewed_nids.clear();
+    MC_ASSIGN_OR_RETURN(const std::vector<RoomFacts> now,
+                        ReadRoomFacts(snapshot_, renewed_nids, true));
+    for (size_t i = 0; i < now.size(); ++i) {
+      const ListedRoom before = renewed[i];
+      TakeFacts(now[i], &renewed[i]);
+      if (renewed[i].encrypted != before.encrypted ||
+          renewed[i].type != before.type) {
         listing_.generation = ++listings_.generations_;
       }
     }

@@ -121,17 +121,13 @@ Result<std::optional<SlidingRoomMaker::Made>> SlidingRoomMaker::Make(
       if (news) MC_RETURN_IF_ERROR(MakeStripped(work, true));
       break;
     case Membership::kLeave:
-    case Membership::kBan: {
+    case Membership::kBan:
       if (!news) break;
-      if (before == nullptr) {
-        MC_ASSIGN_OR_RETURN(
-            const std::optional<MembershipRow> row,
-            reader_.MembershipOf(query_.user_id, listed.user.room));
-        if (!row || row->forgotten) return std::optional<Made>();
+      if (before == nullptr && listed.user.forgotten) {
+        return std::optional<Made>();
       }
       MC_RETURN_IF_ERROR(MakeLeft(work));
       break;
-    }
     case Membership::kNone:
       return std::optional<Made>();
   }

@@ -18,6 +18,12 @@ const TableSpec kSlidingStates{
     .large_rows = true,
 };
 
-std::vector<TableSpec> SlidingTables() { return {kSlidingStates}; }
+const TableSpec kForgets{
+    .name = "forgets",
+    .columns = {{"user_id", kText}, {"pos", kInt64}},
+    .key_columns = 1,
+};
+
+std::vector<TableSpec> SlidingTables() { return {kSlidingStates, kForgets}; }
 
 }  // namespace matrixcore::tables

@@ -1,7 +1,5 @@
 #include "service/sync_builder.h"
 
-#include <absl/container/flat_hash_set.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -131,14 +129,6 @@ Status SyncBuilder::FindCandidates() {
   std::sort(touched.begin(), touched.end());
   const bool archive =
       room_filter().include_leave && (initial() || query_.full_state);
-  absl::flat_hash_set<RoomNid> forgotten;
-  if (archive) {
-    MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> rows,
-                        reader_.RoomsOf(user_id_));
-    for (const MembershipRow& row : rows) {
-      if (row.forgotten) forgotten.insert(row.room);
-    }
-  }
   for (const UserRoom& row : *rooms_) {
     const bool changed = row.pos > since();
     switch (row.membership) {
@@ -158,8 +148,7 @@ Status SyncBuilder::FindCandidates() {
         break;
       case Membership::kLeave:
       case Membership::kBan:
-        if ((changed && !initial()) ||
-            (archive && !forgotten.contains(row.room))) {
+        if ((changed && !initial()) || (archive && !row.forgotten)) {
           candidates_.leave.push_back(row);
         }
         break;

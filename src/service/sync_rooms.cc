@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "matrixcore/service/sliding_tables.h"
+
 namespace matrixcore {
 namespace {
 
@@ -24,7 +26,9 @@ Result<UserRooms::List> UserRooms::Get(RoomReader& reader,
   const auto known = lists_.Get(user_id);
   auto entry = std::make_shared<Entry>();
   entry->at = now;
-  if (known && (*known)->at <= now) {
+  MC_ASSIGN_OR_RETURN(const Position forgot,
+                      LastForget(reader.snapshot(), user_id));
+  if (known && (*known)->at <= now && (*known)->at >= forgot) {
     MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> changes,
                         reader.RoomsOfSince(user_id, (*known)->at));
     if (changes.empty()) return (*known)->rooms;
@@ -48,13 +52,19 @@ Result<UserRooms::List> UserRooms::Get(RoomReader& reader,
     for (const MembershipRow& row : rows) rooms->push_back(FromRow(row));
     entry->rooms = std::move(rooms);
     // An older snapshot must not replace what a newer one taught.
-    if (known) return entry->rooms;
+    if (known && (*known)->at > now) return entry->rooms;
   }
   const List rooms = entry->rooms;
   lists_.Put(
       user_id, std::move(entry),
       kEntryBytes + user_id.size() + rooms->capacity() * sizeof(UserRoom));
   return rooms;
+}
+
+Result<Position> LastForget(Snapshot& snapshot, const std::string& user_id) {
+  MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                      snapshot.Get(tables::kForgets, {Cell(user_id)}));
+  return row ? CellInt((*row)[tables::Forgets::kPos]) : Position{0};
 }
 
 const UserRoom* FindRoom(const std::vector<UserRoom>& rooms, RoomNid room) {

@@ -18,7 +18,7 @@ struct UserRoom {
   Membership membership = Membership::kNone;
   EventIdx idx = 0;
   Position pos = 0;
-  bool forgotten = false;  // When the row was read: forgetting moves no `pos`.
+  bool forgotten = false;  // Forgetting moves no `pos`.
 };
 
 // The rooms of users as of a snapshot.  Keeps lists between requests and brings
@@ -42,6 +42,9 @@ class UserRooms {
 };
 
 // The entry of a room in a list of UserRooms; null when it is not there.
+// When the user last forgot a room; 0 if never.
+Result<Position> LastForget(Snapshot& snapshot, const std::string& user_id);
+
 const UserRoom* FindRoom(const std::vector<UserRoom>& rooms, RoomNid room);
 
 // What became of one user's membership in one room since a position.

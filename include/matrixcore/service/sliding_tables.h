@@ -1,4 +1,4 @@
-// The table of sliding sync, as data.
+// The tables of sliding sync, as data.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,13 @@ struct SlidingStates {
   };
 };
 extern const TableSpec kSlidingStates;
+
+// When a user last forgot a room: the rows of memberships say what is
+// forgotten, but not since when.  No row for who never did.
+struct Forgets {
+  enum Column : uint32_t { kUser, kPos };
+};
+extern const TableSpec kForgets;
 
 std::vector<TableSpec> SlidingTables();
 
