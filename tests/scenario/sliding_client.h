@@ -17,8 +17,10 @@ class SlidingClient : public SyncClient {
  public:
   // `simplified`: the older of the two forms.
   SlidingClient(FakeHomeserver& server, FakeHomeserver::User user,
-                ClientStyle style, bool simplified, uint64_t seed)
-      : SyncClient(server, std::move(user), std::move(style)),
+                ClientStyle style, std::vector<std::string> everybody,
+                bool simplified, uint64_t seed)
+      : SyncClient(server, std::move(user), std::move(style),
+                   std::move(everybody)),
         simplified_(simplified),
         random_(NewSeededRandom(seed)) {}
 
@@ -55,6 +57,8 @@ class SlidingClient : public SyncClient {
       if (!to_device["events"].empty()) quiet_ = false;
       to_device_since_ = to_device["next_batch"].StringOr("");
     }
+    if (since_.empty()) BeginWithKeysOf(everybody_);
+    TakeKeys(extensions["e2ee"]);
     TakeAccountData(extensions["account_data"]);
     for (const auto [id, event] : extensions["receipts"]["rooms"].members()) {
       quiet_ = false;
@@ -65,8 +69,11 @@ class SlidingClient : public SyncClient {
       rooms_[std::string(id)].typing = event["content"]["user_ids"].raw();
     }
     since_ = answer.String("pos");
+    count_ = answer["lists"]["all"]["count"].AsInt();
     return "";
   }
+  // How many rooms the list of all has; nothing if it was not asked for.
+  std::optional<int64_t> count() const override { return count_; }
 
  private:
   size_t Pick(size_t bound) {
@@ -118,6 +125,7 @@ class SlidingClient : public SyncClient {
     }
     std::string body = fmt::format(
         R"({{"lists":{{{}}},"room_subscriptions":{{{}}},"extensions":{{)"
+        R"("e2ee":{{"enabled":true}},)"
         R"("account_data":{{"enabled":{}}},"receipts":{{"enabled":{}}},)"
         R"("typing":{{"enabled":true}},"to_device":{{"enabled":{},)"
         R"("limit":{},"since":"{}"}}}})",
@@ -285,6 +293,7 @@ class SlidingClient : public SyncClient {
   const std::unique_ptr<Random> random_;
   bool everything_ = false;
   std::string to_device_since_;
+  std::optional<int64_t> count_;
 };
 
 }  // namespace matrixcore

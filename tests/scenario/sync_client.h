@@ -4,7 +4,9 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -68,9 +70,13 @@ struct RoomView {
 
 class SyncClient {
  public:
+  // `everybody`: the users whose keys it wants to know.
   SyncClient(FakeHomeserver& server, FakeHomeserver::User user,
-             ClientStyle style)
-      : server_(server), user_(std::move(user)), style_(std::move(style)) {}
+             ClientStyle style, std::vector<std::string> everybody = {})
+      : server_(server),
+        user_(std::move(user)),
+        style_(std::move(style)),
+        everybody_(std::move(everybody)) {}
 
   const FakeHomeserver::User& user() const { return user_; }
   const ClientStyle& style() const { return style_; }
@@ -84,6 +90,7 @@ class SyncClient {
 
   virtual std::string Describe() const { return style_.ToString(); }
   virtual bool tells_names() const { return false; }
+  virtual std::optional<int64_t> count() const { return std::nullopt; }
   // Before what it knows is compared.
   virtual void LookAtEverything() {}
 
@@ -117,12 +124,29 @@ class SyncClient {
       account_data_[std::string(event["type"].StringOr(""))] =
           event["content"].raw();
     }
+    if (since_.empty()) BeginWithKeysOf(everybody_);
+    TakeKeys(answer.root());
     quiet_ = !rooms && answer.String("next_batch") == since_;
     since_ = answer.String("next_batch");
     return "";
   }
+  // --- Keys ---
+
+  // What a query says of a user's keys, as text to compare.
+  std::string QueryKeys(const std::string& user) {
+    const Answer answer =
+        server_.Post(user_, "/_matrix/client/v3/keys/query",
+                     fmt::format(R"({{"device_keys":{{"{}":[]}}}})", user));
+    return std::string(answer["device_keys"][user].raw());
+  }
+  // The keys of those whom it was told of, as it queried them then.
+  const std::map<std::string, std::string>& keys() const { return keys_; }
+  // What the newest answer says of the device's own keys.
+  const std::string& key_counts() const { return key_counts_; }
+
   // What to-device messages say, in the order in which they came.
   const std::vector<std::string>& to_device() const { return to_device_; }
+  const std::string& since() const { return since_; }
   // Nothing was new in the last answer.
   bool quiet() const { return quiet_; }
 
@@ -156,6 +180,23 @@ class SyncClient {
   }
 
  protected:
+  // From an answer, or from its extension.
+  void TakeKeys(json::Value from) {
+    for (const json::Value user : from["device_lists"]["changed"]) {
+      std::string id(user.StringOr(""));
+      keys_[id] = QueryKeys(id);
+    }
+    for (const json::Value user : from["device_lists"]["left"]) {
+      keys_.erase(std::string(user.StringOr("")));
+    }
+    key_counts_ = fmt::format("{} {}", from["device_one_time_keys_count"].raw(),
+                              from["device_unused_fallback_key_types"].raw());
+  }
+  // What a client does when it begins: it wants to know of everybody.
+  void BeginWithKeysOf(const std::vector<std::string>& users) {
+    for (const std::string& user : users) keys_[user] = QueryKeys(user);
+  }
+
   void TakeToDevice(json::Value events) {
     for (const json::Value event : events) {
       to_device_.emplace_back(event["content"]["n"].StringOr(""));
@@ -187,6 +228,9 @@ class SyncClient {
   std::map<std::string, RoomView> rooms_;
   std::map<std::string, std::string> account_data_;
   std::vector<std::string> to_device_;
+  const std::vector<std::string> everybody_;
+  std::map<std::string, std::string> keys_;
+  std::string key_counts_;
 
  private:
   // Takes in one room of an answer.
@@ -283,6 +327,89 @@ class SyncClient {
     view.timeline.insert(view.timeline.end(), news.begin(), news.end());
     return "";
   }
+};
+
+// Pages through a room's history while time passes.  In the end it must have
+// had what /messages gives at once.
+class Pager {
+ public:
+  // From `token` backwards; without one from the room's beginning on.
+  Pager(FakeHomeserver& server, const SyncClient& client, std::string room,
+        std::string token)
+      : server_(server),
+        client_(client),
+        room_(std::move(room)),
+        backwards_(!token.empty()),
+        from_(std::move(token)),
+        stay_(Stay()) {}
+
+  const std::string& room() const { return room_; }
+  std::string Describe() const {
+    return fmt::format("{} pages {} in {}", client_.user().user_id,
+                       backwards_ ? "back" : "on", room_);
+  }
+
+  // Reads one page.
+  void Read(size_t limit) {
+    if (ended_ || stay_.empty() || stay_ != Stay()) return;
+    std::string path =
+        fmt::format("messages?dir={}&limit={}", backwards_ ? 'b' : 'f', limit);
+    if (!from_.empty()) path += "&from=" + PercentEncode(from_);
+    const Answer answer = server_.Get(client_.user(), InRoom(path));
+    if (!answer.ok()) wrong_ = answer.Outcome();
+    for (const json::Value event : answer["chunk"]) {
+      ids_.emplace_back(event["event_id"].StringOr(""));
+    }
+    from_ = answer.String("end");
+    ended_ = from_.empty();
+  }
+
+  // Reads the rest; "" or what is wrong.
+  std::string Finish() {
+    const bool ended_before = ended_;
+    while (!ended_ && wrong_.empty() && !stay_.empty() && stay_ == Stay()) {
+      Read(10);
+    }
+    // What may be seen is another question after one was away.
+    if (stay_.empty() || stay_ != Stay()) return "";
+    if (!wrong_.empty()) return fmt::format("{}: {}", Describe(), wrong_);
+    Pager all(server_, client_, room_, "");
+    while (!all.ended_ && all.wrong_.empty()) all.Read(100);
+    std::vector<std::string> truth = all.ids_;
+    if (backwards_) std::reverse(ids_.begin(), ids_.end());
+    // Up to where it began, or to the end that the room had then.
+    if ((backwards_ || ended_before) && truth.size() > ids_.size()) {
+      truth.resize(ids_.size());
+    }
+    if (ids_ == truth) return "";
+    return fmt::format("{}: {} instead of {}", Describe(), fmt::join(ids_, " "),
+                       fmt::join(truth, " "));
+  }
+
+ private:
+  std::string InRoom(std::string_view path) const {
+    return fmt::format("/_matrix/client/v3/rooms/{}/{}", PercentEncode(room_),
+                       path);
+  }
+  // The join that the user is in the room by; "" if it is not.
+  std::string Stay() const {
+    const Answer member = server_.Get(
+        client_.user(),
+        InRoom("state/m.room.member/" + PercentEncode(client_.user().user_id) +
+               "?format=event"));
+    if (member["content"]["membership"].StringOr("") != "join") return "";
+    return member.String("event_id");
+  }
+
+  FakeHomeserver& server_;
+  const SyncClient& client_;
+  const std::string room_;
+  const bool backwards_;
+  std::string from_;
+  const std::string stay_;
+  bool ended_ = false;
+  std::vector<std::string> ids_;
+  std::string wrong_;
 };
 
 }  // namespace matrixcore

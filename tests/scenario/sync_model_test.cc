@@ -1,18 +1,21 @@
 // Sync against a model: users do random things in rooms of the real server;
 // clients with random filters sync now and then, and some answers get lost.  At
 // the end every client must know exactly what the server knows: no event
-// missing, none twice, none that it may not see, every state, count, receipt
-// and marker right.
+// missing, none twice, none that it may not see, every state, count, receipt,
+// marker and key right; and whoever paged through a room's history meanwhile
+// must have had all of it.
 //
 // A failing seed prints the shortest run of its operations that fails; set
 // MATRIXCORE_SYNC_SEEDS to "first-last" to run others.
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <deque>
 #include <mutex>
 #include <thread>
 
 #include "matrixcore/base/random.h"
+#include "matrixcore/testing/client_keys.h"
 #include "scenario/sliding_client.h"
 #include "scenario/sync_client.h"
 
@@ -54,13 +57,26 @@ class Actor {
   }
 
   void CreateRoom() {
-    Post(
-        OneOf(users_), "createRoom",
-        fmt::format(R"({{"preset":"{}","initial_state":[{{)"
-                    R"("type":"m.room.history_visibility",)"
-                    R"("content":{{"history_visibility":"{}"}}}}]}})",
-                    Chance(85) ? "public_chat" : "private_chat", Visibility()));
+    const std::string encryption =
+        Chance(50)
+            ? fmt::format(R"(,{{"type":"m.room.encryption","content":{}}})",
+                          kEncryption)
+            : "";
+    Post(OneOf(users_), "createRoom",
+         fmt::format(R"({{"preset":"{}","initial_state":[{{)"
+                     R"("type":"m.room.history_visibility",)"
+                     R"("content":{{"history_visibility":"{}"}}}}{}]}})",
+                     Chance(85) ? "public_chat" : "private_chat", Visibility(),
+                     encryption));
   }
+  // A device whose keys may come, be used up, and change.
+  // Of a client, so that it stays.
+  void KeepDevice(const User& device) {
+    devices_.insert(devices_.begin(), {device, {}});
+    ++kept_;
+  }
+
+  void DoSomething() { Chance(15) ? DoWithKeys() : DoInSomeRoom(); }
 
   void DoInSomeRoom() {
     const User& user = OneOf(users_);
@@ -70,7 +86,7 @@ class Actor {
         fmt::format(R"({{"user_id":"{}"}})", OneOf(users_).user_id);
     const std::string event = events_.empty() ? "$none" : OneOf(events_);
     const std::string n = fmt::format("{}x{}", prefix_, ++counter_);
-    switch (Pick(27)) {
+    switch (Pick(28)) {
       case 0:
         return Post(user, in + "/invite", target);
       case 1:
@@ -103,7 +119,9 @@ class Actor {
       case 14:
       case 15:
         return Post(
-            user, fmt::format("{}/receipt/m.read/{}", in, PercentEncode(event)),
+            user,
+            fmt::format("{}/receipt/m.read{}/{}", in,
+                        Chance(30) ? ".private" : "", PercentEncode(event)),
             "{}");
       case 16:
         return Post(user, in + "/read_markers",
@@ -129,6 +147,8 @@ class Actor {
             fmt::format(R"({{"displayname":"d{}"}})", n));
       case 21:
         return SendToDevice(user, OneOf(users_), n);
+      case 22:
+        return Put(user, in + "/state/m.room.encryption/", kEncryption);
       default:
         return Put(user, fmt::format("{}/send/m.room.message/t{}", in, n),
                    fmt::format(R"({{"body":"b{}","msgtype":"m.text"}})", n));
@@ -141,6 +161,60 @@ class Actor {
   std::map<std::string, std::vector<std::string>> to_device;
 
  private:
+  static constexpr char kEncryption[] =
+      R"({"algorithm":"m.megolm.v1.aes-sha2"})";
+  struct Device {
+    User user;
+    std::optional<ClientKey> key;
+  };
+
+  void DoWithKeys() {
+    const size_t number = Pick(devices_.size());
+    Device& device = devices_[number];
+    const std::string n = fmt::format("{}x{}", prefix_, ++counter_);
+    switch (Pick(6)) {
+      case 0:
+        return LogIn();
+      case 1:
+        if (number < kept_) return UploadKeys(device);
+        Post(device.user, "logout", "{}");
+        devices_.erase(devices_.begin() + static_cast<ptrdiff_t>(number));
+        return;
+      case 2:
+        return UploadKeys(device);
+      case 3:
+        return Post(OneOf(users_), "keys/claim",
+                    fmt::format(R"({{"one_time_keys":{{"{}":{{"{}":)"
+                                R"("signed_curve25519"}}}}}})",
+                                device.user.user_id, device.user.device_id));
+      default:
+        return UploadOneTimeKey(device, n, Chance(30));
+    }
+  }
+  // A device of no client.
+  void LogIn() {
+    devices_.push_back({server_.Login(OneOf(users_)), {}});
+    log.push_back(fmt::format("{} logs in as {}", devices_.back().user.user_id,
+                              devices_.back().user.device_id));
+    UploadKeys(devices_.back());
+  }
+  void UploadKeys(Device& device) {
+    device.key.emplace(*random_, device.user.device_id);
+    Post(device.user, "keys/upload",
+         fmt::format(R"({{"device_keys":{}}})",
+                     DeviceKeysJson(device.user.user_id, device.user.device_id,
+                                    *device.key)));
+  }
+  void UploadOneTimeKey(Device& device, const std::string& id, bool fallback) {
+    if (!device.key) UploadKeys(device);
+    const std::string key = fmt::format(
+        R"({{{}"key":"{}"}})", fallback ? R"("fallback":true,)" : "", id);
+    Post(device.user, "keys/upload",
+         fmt::format(R"({{"{}":{{"signed_curve25519:{}":{}}}}})",
+                     fallback ? "fallback_keys" : "one_time_keys", id,
+                     device.key->Sign(key, device.user.user_id)));
+  }
+
   void SendToDevice(const User& user, const User& target,
                     const std::string& n) {
     Put(user, fmt::format("sendToDevice/org.example/t{}", n),
@@ -176,6 +250,8 @@ class Actor {
   std::unique_ptr<Random> random_;
   const uint64_t prefix_;
   std::vector<std::string> events_;
+  std::vector<Device> devices_;
+  size_t kept_ = 0;  // The first ones belong to clients.
   size_t counter_ = 0;
 };
 
@@ -217,7 +293,8 @@ class World {
       threads.emplace_back([&, i] {
         Actor writer(server_, users_, seed * 10 + i);
         writer.rooms = actor_.rooms;
-        for (size_t n = 0; n < operations; ++n) writer.DoInSomeRoom();
+        writer.KeepDevice(clients_[i % clients_.size()]->user());
+        for (size_t n = 0; n < operations; ++n) writer.DoSomething();
         {
           const std::lock_guard lock(mutex);
           for (const auto& [user, sent] : writer.to_device) {
@@ -247,21 +324,30 @@ class World {
   const std::vector<std::string>& log() const { return actor_.log; }
 
  private:
+  std::vector<std::string> Everybody() const {
+    std::vector<std::string> ids;
+    for (const FakeHomeserver::User& user : users_) ids.push_back(user.user_id);
+    return ids;
+  }
+
   void AddClient(FakeHomeserver::User user) {
+    actor_.KeepDevice(user);
     ClientStyle style = actor_.Style();
     if (actor_.Chance(50)) {
-      clients_.push_back(
-          std::make_unique<SyncClient>(server_, std::move(user), style));
+      clients_.push_back(std::make_unique<SyncClient>(server_, std::move(user),
+                                                      style, Everybody()));
       return;
     }
     style.types.clear();
     const bool simplified = actor_.Chance(50);
     clients_.push_back(std::make_unique<SlidingClient>(
-        server_, std::move(user), style, simplified, actor_.Pick(1'000'000)));
+        server_, std::move(user), style, Everybody(), simplified,
+        actor_.Pick(1'000'000)));
   }
 
   std::string Step() {
     server_.Advance(milliseconds(1));
+    if (actor_.Chance(10)) Page();
     if (actor_.Chance(40)) {
       const size_t i = actor_.Pick(clients_.size());
       const bool lost = actor_.Chance(20);
@@ -279,9 +365,22 @@ class World {
                (actor_.rooms.size() < 3 && actor_.Chance(10))) {
       actor_.CreateRoom();
     } else {
-      actor_.DoInSomeRoom();
+      actor_.DoSomething();
     }
     return "";
+  }
+
+  // Someone reads on in a room's history, or begins to.
+  void Page() {
+    if (!pagers_.empty() && (pagers_.size() >= 4 || actor_.Chance(60))) {
+      pagers_[actor_.Pick(pagers_.size())].Read(1 + actor_.Pick(4));
+      return;
+    }
+    const SyncClient& client = *clients_[actor_.Pick(clients_.size())];
+    if (client.since().empty() || actor_.rooms.empty()) return;
+    pagers_.emplace_back(server_, client, actor_.OneOf(actor_.rooms),
+                         actor_.Chance(60) ? client.since() : "");
+    actor_.log.push_back(pagers_.back().Describe());
   }
 
   std::string Finish() {
@@ -297,10 +396,16 @@ class World {
         if (std::string wrong = client.Sync(); !wrong.empty()) return wrong;
       }
       if (!client.quiet()) return client.user().user_id + " never gets quiet";
-      if (std::string wrong = Compare(client); !wrong.empty()) {
+      std::string wrong = Compare(client);
+      if (wrong.empty()) wrong = CompareKeys(client);
+      if (wrong.empty()) wrong = CompareCount(client);
+      if (!wrong.empty()) {
         return fmt::format("{} ({}): {}", client.user().user_id,
                            client.Describe(), wrong);
       }
+    }
+    for (Pager& pager : pagers_) {
+      if (std::string wrong = pager.Finish(); !wrong.empty()) return wrong;
     }
     return "";
   }
@@ -344,6 +449,54 @@ class World {
                          fmt::join(got, " "), fmt::join(sent, " "));
     }
     return "";
+  }
+
+  // With whoever shares an encrypted room with the client, its keys are right.
+  std::string CompareKeys(SyncClient& client) {
+    std::set<std::string> neighbours = {client.user().user_id};
+    for (const auto& [id, view] : client.rooms()) {
+      if (view.section != "join" ||
+          !view.state.contains({"m.room.encryption", ""})) {
+        continue;
+      }
+      const Answer members =
+          server_.Get(client.user(),
+                      fmt::format("/_matrix/client/v3/rooms/{}/joined_members",
+                                  PercentEncode(id)));
+      for (const auto [user, member] : members["joined"].members()) {
+        neighbours.emplace(user);
+      }
+    }
+    for (const std::string& user : neighbours) {
+      const auto known = client.keys().find(user);
+      const std::string truth = client.QueryKeys(user);
+      if (known == client.keys().end() || known->second != truth) {
+        return fmt::format("the keys of {} are {} instead of {}", user,
+                           known == client.keys().end() ? "" : known->second,
+                           truth);
+      }
+    }
+    SyncClient fresh(server_, client.user(), {});
+    if (std::string wrong = fresh.Sync(); !wrong.empty()) return wrong;
+    if (client.key_counts() == fresh.key_counts()) return "";
+    return fmt::format("keys are counted as {} instead of {}",
+                       client.key_counts(), fresh.key_counts());
+  }
+
+  // A list of all rooms counts those that the client has, but for what was
+  // forgotten; what is left and not forgotten is in the archive.
+  std::string CompareCount(SyncClient& client) {
+    if (!client.count()) return "";
+    const Answer answer = server_.Get(
+        client.user(), "/_matrix/client/v3/sync?timeout=0&filter=" +
+                           PercentEncode(R"({"room":{"include_leave":true}})"));
+    int64_t rooms = 0;
+    for (const auto& [id, view] : client.rooms()) {
+      if (view.section != "leave" || answer["rooms"]["leave"][id]) ++rooms;
+    }
+    if (*client.count() == rooms) return "";
+    return fmt::format("a list of {} rooms instead of {}", *client.count(),
+                       rooms);
   }
 
   std::string CompareJoined(SyncClient& client, const std::string& id,
@@ -465,6 +618,7 @@ class World {
   Actor actor_;
   bool at_once_ = false;
   std::vector<std::unique_ptr<SyncClient>> clients_;
+  std::deque<Pager> pagers_;
 };
 
 // The shortest run of a failing seed that fails.
