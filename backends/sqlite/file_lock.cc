@@ -8,23 +8,14 @@
 
 #include <cerrno>
 #include <string_view>
-#include <system_error>
 #include <utility>
+
+#include "sqlite/files.h"
 
 namespace matrixcore::sqlite {
 namespace {
 
 constexpr std::string_view kStopped = "stopped";
-
-Status Failed(const std::string& path, std::string_view what) {
-  const int error = errno;
-  return {
-      StatusCode::kUnavailable,
-      fmt::format("{}: {} ({}); check that its directory exists, has space "
-                  "and is writable for the user that runs the server",
-                  path, what,
-                  std::error_code(error, std::generic_category()).message())};
-}
 
 std::string ReadSmallFile(int fd) {
   char buffer[64];
@@ -40,11 +31,11 @@ Result<std::unique_ptr<FileLock>> FileLock::Acquire(
     const std::string& database) {
   const std::string path = database + "-lock";
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return Failed(path, "cannot open the lock file");
+  if (fd < 0) return FileError(path, "cannot open the lock file");
   std::unique_ptr<FileLock> lock(new FileLock(path, fd));
   const std::string text = ReadSmallFile(fd);
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return Failed(path, "cannot lock");
+    if (errno != EWOULDBLOCK) return FileError(path, "cannot lock");
     return Status(
         StatusCode::kUnavailable,
         fmt::format("{}: a server is running on it ({}); stop it first",
@@ -67,31 +58,9 @@ Status FileLock::Write(const std::string& text) {
       pwrite(fd_, text.data(), text.size(), 0) !=
           static_cast<ssize_t>(text.size()) ||
       fsync(fd_) != 0) {
-    return Failed(path_, "cannot write");
+    return FileError(path_, "cannot write");
   }
   return OkStatus();
-}
-
-Result<bool> CreatePrivateFile(const std::string& path) {
-  const int fd =
-      open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) {
-    if (errno == EEXIST) return false;
-    return Failed(path, "cannot be made");
-  }
-  close(fd);
-  const size_t slash = path.rfind('/');
-  const std::string directory =
-      slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const int directory_fd =
-      open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory_fd < 0) return Failed(directory, "cannot be opened");
-  const int synced = fsync(directory_fd);
-  Status status;
-  if (synced != 0) status = Failed(directory, "cannot be made durable");
-  close(directory_fd);
-  if (!status.ok()) return status;
-  return true;
 }
 
 }  // namespace matrixcore::sqlite

@@ -37,8 +37,4 @@ class FileLock {
   bool stopped_cleanly_ = false;
 };
 
-// Makes an empty file of mode 0600, durably, unless `path` exists.  True when
-// it was made.  kUnavailable names the path and the reason.
-Result<bool> CreatePrivateFile(const std::string& path);
-
 }  // namespace matrixcore::sqlite

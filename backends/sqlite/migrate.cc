@@ -144,27 +144,39 @@ Result<int64_t> VersionOf(Connection& connection) {
 
 }  // namespace
 
-Status CheckOwner(Connection& connection, const Schema& schema) {
+Result<int64_t> CheckIsOurs(Connection& connection) {
   MC_ASSIGN_OR_RETURN(const int64_t application,
                       connection.QueryInt("PRAGMA application_id"));
   if (application != kApplicationId) {
     MC_ASSIGN_OR_RETURN(
         const int64_t objects,
         connection.QueryInt("SELECT count(*) FROM sqlite_schema"));
-    if (application == 0 && objects == 0) return OkStatus();
+    if (application == 0 && objects == 0) return int64_t{0};
     return Refuse(connection,
                   "the database belongs to another program; check the path");
   }
   MC_ASSIGN_OR_RETURN(const int64_t backend,
                       connection.QueryInt("PRAGMA user_version"));
   MC_ASSIGN_OR_RETURN(const int64_t version, VersionOf(connection));
-  if (backend > kBackendVersion || version > schema.version) {
+  if (backend > kBackendVersion) {
     return Refuse(
         connection,
-        fmt::format("a newer program made it (schema version {}.{}, "
-                    "this program knows {}.{}); run that program, or "
-                    "restore the backup from before the upgrade",
-                    backend, version, kBackendVersion, schema.version));
+        fmt::format("a newer program made it (format {}, this program knows "
+                    "{}); run that program, or restore the backup from before "
+                    "the upgrade",
+                    backend, kBackendVersion));
+  }
+  return version;
+}
+
+Status CheckOwner(Connection& connection, const Schema& schema) {
+  MC_ASSIGN_OR_RETURN(const int64_t version, CheckIsOurs(connection));
+  if (version > schema.version) {
+    return Refuse(connection,
+                  fmt::format("a newer program made it (schema version {}, "
+                              "this program knows {}); run that program, or "
+                              "restore the backup from before the upgrade",
+                              version, schema.version));
   }
   return OkStatus();
 }

@@ -21,6 +21,11 @@ Status CheckOwner(Connection& connection, const Schema& schema);
 // kFailedPrecondition if not.  On error nothing has changed.
 Result<Migration> Migrate(Connection& connection, const Schema& schema);
 
+// Refuses what is no database of ours or of a newer backend, whatever its
+// schema: kFailedPrecondition.  The version of its schema otherwise; 0 when
+// nothing is in it yet.
+Result<int64_t> CheckIsOurs(Connection& connection);
+
 // Whether the tables are already those of `schema`, for who may not change
 // them: kFailedPrecondition tells the cure.
 Status CheckTables(Connection& connection, const Schema& schema);

@@ -7,6 +7,7 @@
 #include "matrixcore/backends/sqlite.h"
 #include "matrixcore/store/catalog.h"
 #include "sqlite/connection.h"
+#include "sqlite/log_check.h"
 #include "sqlite/migrate.h"
 #include "sqlite/options.h"
 #include "sqlite/reader_pool.h"
@@ -32,6 +33,7 @@ class ReadOnlyStore : public Store {
   ~ReadOnlyStore() override { Close(); }
 
   Status Open() {
+    MC_RETURN_IF_ERROR(CheckLogInUse(path_));
     MC_ASSIGN_OR_RETURN(const auto connection,
                         Connection::Open(path_, options_));
     return CheckTables(*connection, catalog_.schema());

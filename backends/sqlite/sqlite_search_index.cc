@@ -17,6 +17,7 @@
 #include "matrixcore/base/mutex.h"
 #include "sqlite/connection.h"
 #include "sqlite/file_lock.h"
+#include "sqlite/files.h"
 
 namespace matrixcore {
 namespace {

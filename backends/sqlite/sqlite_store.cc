@@ -14,6 +14,8 @@
 #include "sqlite/checkpointer.h"
 #include "sqlite/connection.h"
 #include "sqlite/file_lock.h"
+#include "sqlite/files.h"
+#include "sqlite/log_check.h"
 #include "sqlite/migrate.h"
 #include "sqlite/options.h"
 #include "sqlite/reader_pool.h"
@@ -113,10 +115,14 @@ class SqliteStore : public Store {
                       "begin with nothing",
                       path_, made ? "gone" : "empty", path_)};
     }
+    if (options_.synchronous == SqliteOptions::Synchronous::kFull) {
+      MC_RETURN_IF_ERROR(CheckLog(path_));
+    }
     MC_ASSIGN_OR_RETURN(connection_,
                         Connection::Open(path_, WriterOptions(options_)));
     MC_RETURN_IF_ERROR(CheckOwner(*connection_, catalog_.schema()));
     MC_RETURN_IF_ERROR(CheckAfterCrash(made));
+    if (!lock_->stopped_cleanly()) BeginLogAnew();
     MC_RETURN_IF_ERROR(lock_->MarkRunning());
     MC_RETURN_IF_ERROR(Prepare());
     MC_ASSIGN_OR_RETURN(writer_, Writer::Create(*connection_, catalog_));
@@ -196,6 +202,15 @@ class SqliteStore : public Store {
     background_check_ = std::make_unique<BackgroundCheck>(std::move(connection),
                                                           options_.logger);
     return OkStatus();
+  }
+
+  // Moves what a crash left in the log into the file.  Failure does not matter:
+  // the log is then gone on with.
+  void BeginLogAnew() {
+    connection_->SetBusyTimeout(Duration(0));
+    sqlite3_wal_checkpoint_v2(connection_->handle(), nullptr,
+                              SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+    connection_->RestoreBusyTimeout();
   }
 
   Status Prepare() {

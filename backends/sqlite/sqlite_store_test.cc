@@ -171,7 +171,7 @@ TEST_F(SqliteStoreTest, RefusesWhatANewerProgramMade) {
     shell.Run("PRAGMA user_version=1; INSERT INTO mc_schema VALUES (2, 0)");
   }
   ExpectRefused(StatusCode::kFailedPrecondition,
-                "schema version 1.2, this program knows 1.1");
+                "schema version 2, this program knows 1");
 }
 
 TEST_F(SqliteStoreTest, NoticesTablesThatAreNotThoseOfTheVersion) {

@@ -8,8 +8,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "matrixcore/base/log.h"
 #include "matrixcore/base/status.h"
@@ -51,7 +53,8 @@ struct SqliteOptions {
   Duration busy_timeout = seconds(5);
 
   // After an unclean stop the file's structure is checked: at opening if it is
-  // at most so large, and in the background if it is larger.
+  // at most so large, and in the background if it is larger.  (What the log
+  // lost of acknowledged commits is always looked for, with kFull.)
   size_t check_at_open_bytes = size_t{64} << 20;
 
   // Told what happens at opening and in the background.  May be null; must
@@ -90,6 +93,101 @@ Result<std::unique_ptr<Store>> OpenSqliteStore(
 Result<std::unique_ptr<Store>> OpenSqliteStoreReadOnly(
     const std::string& path, const Schema& schema,
     const SqliteOptions& options = {});
+
+// --- The file as a whole: for the tools of operators ---
+//
+// These functions take a database by its path.  Those that read it work
+// beside a server that has it open, in this process or another, and hold up
+// neither its writers nor its readers; but as long as they read, its log is not
+// cut short. Errors are those of OpenSqliteStoreReadOnly.
+
+// Called now and then, on the calling thread: so much of a long operation is
+// done, in bytes.  Null to hear nothing.
+using SqliteProgress = std::function<void(uint64_t done, uint64_t total)>;
+
+struct SqliteFileInfo {
+  uint32_t schema_version = 0;
+  Position position = 0;    // Of the newest commit.
+  uint64_t bytes = 0;       // Of all pages, those in the log included.
+  uint64_t free_bytes = 0;  // Of pages that hold nothing.
+};
+// Also of a database of another version; nothing but its head is read.
+Result<SqliteFileInfo> InspectSqlite(const std::string& path);
+
+// Copies the database as it is at one moment to `to`, a single file of mode
+// 0600 without a log.  The copy is durable when this returns; until then there
+// is no file `to`, only a "TO-draft", which a copy that is broken off leaves
+// behind and the next one replaces.  Returns what the copy is like.
+// kAlreadyExists when there is a `to`; kUnavailable when it does not fit on the
+// disk, which is found out before.
+Result<SqliteFileInfo> BackUpSqlite(const std::string& from,
+                                    const std::string& to,
+                                    const SqliteProgress& progress = nullptr);
+
+// The way back: makes the database `to` from a copy, all at once as above, and
+// brings its tables up to the schema's version.  Meanwhile no server can open
+// `to`, and after a death of this process neither: it is told that the file is
+// gone.  The copy is only read.  Returns what the copy is like.
+struct SqliteRestoreOptions {
+  // The log of the new database goes on above this.
+  Position skip_to = 0;
+  // What else has to be done to it before a server may open it; may be null.
+  std::function<Status(Store&)> prepare = nullptr;
+  SqliteProgress progress = nullptr;
+};
+Result<SqliteFileInfo> RestoreSqlite(const std::string& from,
+                                     const std::string& to,
+                                     const Schema& schema,
+                                     const SqliteRestoreOptions& options);
+
+// Whether no server has the database open; kUnavailable tells who has.
+Status CheckSqliteIsFree(const std::string& path);
+
+// Looks for damage everywhere: every page, every row, every entry of an index;
+// reads the file about twice.  Returns what is wrong, in words, at most 100
+// problems; nothing when all is well.
+Result<std::vector<std::string>> VerifySqlite(
+    const std::string& path, const Schema& schema,
+    const SqliteProgress& progress = nullptr);
+
+// Writes the database anew, so that the room of what was deleted goes back to
+// the disk.  The server must be stopped: kUnavailable if it is not.  Needs room
+// for a second copy (bytes - free_bytes): kUnavailable, before anything is
+// written, when the disk has not so much.  The new file takes the old one's
+// place at once, or not at all.  Damaged files are not for this: verify first.
+struct SqliteVacuumInfo {
+  uint64_t bytes_before = 0;
+  uint64_t bytes_after = 0;
+};
+Result<SqliteVacuumInfo> VacuumSqlite(const std::string& path,
+                                      const SqliteProgress& progress = nullptr);
+
+// What each table and each index holds, ordered by bytes, the largest first.
+struct SqliteTreeInfo {
+  std::string table = {};
+  // "" for the rows themselves, "key" for the index of the key.
+  std::string index = {};
+  uint64_t entries = 0;
+  uint64_t bytes = 0;         // Of its pages ...
+  uint64_t unused_bytes = 0;  // ... and of what is empty in them.
+};
+// kUnsupported when SQLite was built without its table dbstat.
+Result<std::vector<SqliteTreeInfo>> MeasureSqlite(
+    const std::string& path, const SqliteProgress& progress = nullptr);
+
+// The rows of `table` with one value in its first key column.
+struct SqliteGroupInfo {
+  Cell key = {};
+  uint64_t rows = 0;
+  uint64_t bytes = 0;  // Of their texts and blobs.
+};
+// Those groups that are among the `most` largest by rows or by bytes, ordered
+// by bytes, the largest first.  Here progress counts rows.
+Result<std::vector<SqliteGroupInfo>> LargestSqliteGroups(
+    const std::string& path, const TableSpec& table, size_t most,
+    const SqliteProgress& progress = nullptr);
+
+// --- The full-text index ---
 
 // Opens or makes (with mode 0600) a full-text index in a file of its own, with
 // the same files beside it.  It holds nothing that cannot be made again: a file
