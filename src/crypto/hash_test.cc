@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "matrixcore/crypto/hasher.h"
+
 namespace matrixcore {
 namespace {
 
@@ -22,6 +24,15 @@ TEST(Sha256, MatchesKnownDigests) {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(HexEncode(Sha256(std::string(1'000'000, 'a'))),
             "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+TEST(Sha256Hasher, TakesPieces) {
+  Sha256Hasher hasher;
+  hasher.Update(AsBytes("a"));
+  hasher.Update({});
+  hasher.Update(AsBytes("bc"));
+  EXPECT_EQ(hasher.Finish(), Sha256("abc"));
+  EXPECT_EQ(Sha256Hasher().Finish(), Sha256(std::string_view()));
 }
 
 TEST(Sha1, MatchesKnownDigests) {
