@@ -33,7 +33,7 @@ struct Room {
   std::vector<EventPtr> events;
   std::vector<RoomGraph::Source> sources;
   std::unique_ptr<RoomGraph> graph;
-  std::vector<StateMap> states;
+  std::vector<StateTree> states;
 };
 
 std::string ReadFile(const std::string& path) {

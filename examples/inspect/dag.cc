@@ -22,7 +22,7 @@ class Outcomes {
     for (const Explanation::Step& step : explanation.steps) {
       if (step.rule != Rule::kAllowed) failed_[step.event] = step.rule;
     }
-    for (const StateMap& state : problem.states) {
+    for (const StateTree& state : problem.states) {
       state.ForEach([this](KeyIdx, EventIdx e) { in_a_state_.insert(e); });
     }
   }
@@ -48,7 +48,7 @@ class Outcomes {
 
  private:
   const Problem& problem_;
-  StateMap resolved_;
+  StateTree resolved_;
   std::map<EventIdx, Rule> failed_;  // In the resolution.
   std::set<EventIdx> in_a_state_;
 };

@@ -38,7 +38,7 @@ class StateReader {
       "state_key -> event id";
 
   Status ReadSet(const std::string& where, json::Value set) {
-    StateMap& state = problem_.states.emplace_back();
+    StateTree& state = problem_.states.emplace_back();
     if (set.IsArray()) {
       size_t number = 0;
       for (const json::Value id : set) {
@@ -68,7 +68,7 @@ class StateReader {
 
   // Puts the event with that id into the state.
   Result<const Event*> Put(const std::string& where, json::Value id,
-                           StateMap* state) {
+                           StateTree* state) {
     if (!id.IsString())
       return Wrong(where, "is not a string; give an event id");
     const std::string_view event_id = *id.AsString();
@@ -98,10 +98,10 @@ class StateReader {
   Problem& problem_;
 };
 
-// A StateMap as the authorisation rules look at it.
+// A StateTree as the authorisation rules look at it.
 class NumberedState : public StateSource {
  public:
-  NumberedState(const Problem& problem, const StateMap& state)
+  NumberedState(const Problem& problem, const StateTree& state)
       : problem_(problem), state_(state) {}
   const Event* Find(std::string_view type,
                     std::string_view state_key) const override {
@@ -117,25 +117,25 @@ class NumberedState : public StateSource {
 
  private:
   const Problem& problem_;
-  const StateMap& state_;
+  const StateTree& state_;
 };
 
 // Works out the state after each event from those after its prev events; the
 // states to resolve are those after the newest ones.
 void Replay(Problem* problem) {
   StateResolver resolver(*problem->graph);
-  std::map<std::string_view, StateMap> after;
+  std::map<std::string_view, StateTree> after;
   std::set<std::string_view> newest;
   for (const size_t i : InOrder(problem->room, &Event::prev_events)) {
     const Event& event = *problem->room.events()[i];
-    std::vector<StateMap> before;
+    std::vector<StateTree> before;
     for (const std::string& prev : event.prev_events()) {
       const auto found = after.find(prev);
       if (found == after.end()) continue;
       before.push_back(found->second);
       newest.erase(found->first);
     }
-    StateMap state = resolver.Resolve(before);
+    StateTree state = resolver.Resolve(before);
     const EventIdx number = problem->graph->Find(event.event_id());
     const Verdict verdict =
         CheckStateAuth(event, NumberedState(*problem, state));

@@ -64,7 +64,7 @@ std::vector<size_t> InOrder(const Room& room, References references);
 struct Problem {
   Room room;
   std::unique_ptr<RoomGraph> graph;
-  std::vector<StateMap> states;
+  std::vector<StateTree> states;
   // When the room was replayed: which of its events were not allowed, and why;
   // kAllowed for those that were marked as rejected.
   std::map<EventIdx, Rule> rejected;

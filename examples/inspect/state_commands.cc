@@ -11,7 +11,7 @@ namespace matrixcore::inspect {
 Result<std::string> Resolve(const RoomInput& input) {
   MC_ASSIGN_OR_RETURN(const Problem problem, ReadProblem(input));
   const RoomGraph& graph = *problem.graph;
-  const StateMap resolved = StateResolver(graph).Resolve(problem.states);
+  const StateTree resolved = StateResolver(graph).Resolve(problem.states);
   std::vector<std::tuple<std::string_view, std::string_view, std::string_view>>
       rows;
   resolved.ForEach([&](KeyIdx key, EventIdx event) {
@@ -32,7 +32,7 @@ Result<std::string> Resolve(const RoomInput& input) {
 Result<std::string> Explain(const RoomInput& input) {
   MC_ASSIGN_OR_RETURN(const Problem problem, ReadProblem(input));
   Explanation explanation;
-  const StateMap resolved =
+  const StateTree resolved =
       StateResolver(*problem.graph).Resolve(problem.states, &explanation);
   return ExplanationJson(*problem.graph, explanation, resolved) + "\n";
 }

@@ -44,8 +44,8 @@ TEST_P(DifferentialTest, OneResolverServesManyResolutions) {
     for (size_t a = 0; a < states.size(); ++a) {
       for (size_t b = 0; b < states.size(); ++b) {
         const std::vector<StateIds> pair = {states[a], states[b]};
-        const std::vector<StateMap> maps = {Numbered(graph, states[a]),
-                                            Numbered(graph, states[b])};
+        const std::vector<StateTree> maps = {Numbered(graph, states[a]),
+                                             Numbered(graph, states[b])};
         EXPECT_EQ(Text(Named(graph, resolver.Resolve(maps))),
                   Text(NaiveResolution(random.room()).Resolve(pair)))
             << seed;
@@ -60,11 +60,11 @@ TEST_P(DifferentialTest, OrderOfStatesAndRepetitionDoNotMatter) {
     RandomRoom random(rules, seed);
     const RoomGraph graph = random.room().Graph();
     StateResolver resolver(graph);
-    std::vector<StateMap> maps;
+    std::vector<StateTree> maps;
     for (const StateIds& state : random.states()) {
       maps.push_back(Numbered(graph, state));
     }
-    const StateMap resolved = resolver.Resolve(maps);
+    const StateTree resolved = resolver.Resolve(maps);
     std::reverse(maps.begin(), maps.end());
     EXPECT_TRUE(resolver.Resolve(maps) == resolved) << seed;
     maps.push_back(maps.front());
@@ -83,9 +83,9 @@ TEST_P(DifferentialTest, OneStateIsItsOwnResolution) {
   const RoomGraph graph = random.room().Graph();
   StateResolver resolver(graph);
   for (const StateIds& state : random.states()) {
-    const StateMap map = Numbered(graph, state);
-    EXPECT_TRUE(resolver.Resolve(std::vector<StateMap>{map}) == map);
-    EXPECT_TRUE(resolver.Resolve(std::vector<StateMap>{map, map}) == map);
+    const StateTree map = Numbered(graph, state);
+    EXPECT_TRUE(resolver.Resolve(std::vector<StateTree>{map}) == map);
+    EXPECT_TRUE(resolver.Resolve(std::vector<StateTree>{map, map}) == map);
   }
   EXPECT_TRUE(resolver.Resolve({}).empty());
 }
@@ -109,7 +109,7 @@ TEST_P(DifferentialTest, OrderOfInterningDoesNotMatter) {
     TestRoom* rooms[2] = {&random.room(), &shuffled};
     for (size_t i = 0; i < 2; ++i) {
       const RoomGraph graph = rooms[i]->Graph();
-      std::vector<StateMap> maps;
+      std::vector<StateTree> maps;
       for (const StateIds& state : states) {
         maps.push_back(Numbered(graph, state));
       }
@@ -125,11 +125,11 @@ TEST_P(DifferentialTest, ExplainingChangesNothing) {
     RandomRoom random(rules, seed);
     const RoomGraph graph = random.room().Graph();
     StateResolver resolver(graph);
-    std::vector<StateMap> maps;
+    std::vector<StateTree> maps;
     for (const StateIds& state : random.states()) {
       maps.push_back(Numbered(graph, state));
     }
-    const StateMap plain = resolver.Resolve(maps);
+    const StateTree plain = resolver.Resolve(maps);
     Explanation explanation;
     EXPECT_TRUE(resolver.Resolve(maps, &explanation) == plain) << seed;
     const std::string text = ExplanationJson(graph, explanation, plain);

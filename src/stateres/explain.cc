@@ -28,7 +28,7 @@ std::string_view PhaseName(Explanation::Phase phase) {
 class Writer {
  public:
   Writer(const RoomGraph& graph, const Explanation& explanation,
-         const StateMap& resolved, std::string* out)
+         const StateTree& resolved, std::string* out)
       : graph_(graph),
         explanation_(explanation),
         resolved_(resolved),
@@ -180,7 +180,7 @@ class Writer {
 
   const RoomGraph& graph_;
   const Explanation& explanation_;
-  const StateMap& resolved_;
+  const StateTree& resolved_;
   const std::set<KeyIdx> conflicted_;
   const std::set<KeyIdx> added_;
   std::map<KeyIdx, std::vector<size_t>> steps_;     // Their positions, by key.
@@ -192,7 +192,7 @@ class Writer {
 
 std::string ExplanationJson(const RoomGraph& graph,
                             const Explanation& explanation,
-                            const StateMap& resolved) {
+                            const StateTree& resolved) {
   std::string out;
   Writer(graph, explanation, resolved, &out).Run();
   return out;

@@ -49,7 +49,7 @@ Result<StateIds> ResolveStateIds(const RoomVersionRules& rules,
       CollectEvents(rules, states, source);
   graph.Reserve(events.size());
   MC_RETURN_IF_ERROR(graph.AddAll(events));
-  std::vector<StateMap> maps(states.size());
+  std::vector<StateTree> maps(states.size());
   for (size_t i = 0; i < states.size(); ++i) {
     for (const auto& [key, event_id] : states[i]) {
       const EventIdx event = graph.Find(event_id);

@@ -21,13 +21,13 @@ StateResolver::StateResolver(const RoomGraph& graph)
     : impl_(std::make_unique<Impl>(graph)) {}
 StateResolver::~StateResolver() = default;
 
-StateMap StateResolver::Resolve(std::span<const StateMap> states,
-                                Explanation* explanation) {
+StateTree StateResolver::Resolve(std::span<const StateTree> states,
+                                 Explanation* explanation) {
   return impl_->Resolve(states, explanation);
 }
 
-StateMap StateResolver::Impl::Resolve(std::span<const StateMap> states,
-                                      Explanation* explanation) {
+StateTree StateResolver::Impl::Resolve(std::span<const StateTree> states,
+                                       Explanation* explanation) {
   explanation_ = explanation;
   if (explanation_ != nullptr) *explanation_ = {};
   if (states.empty()) return {};
@@ -43,7 +43,7 @@ StateMap StateResolver::Impl::Resolve(std::span<const StateMap> states,
   return Finish(states);
 }
 
-void StateResolver::Impl::Prepare(std::span<const StateMap> states) {
+void StateResolver::Impl::Prepare(std::span<const StateTree> states) {
   base_.resize(c_.keys.size(), kNoIndex);
   empty_.resize(c_.keys.size(), kNoIndex);
   key_conflicted_.resize(c_.keys.size(), 0);
@@ -52,16 +52,16 @@ void StateResolver::Impl::Prepare(std::span<const StateMap> states) {
   local_.resize(c_.size(), 0);
   position_.resize(c_.size(), kUnknownPosition);
   auth_difference_.Resize(c_.size());
-  StateMap::Diff(base_map_, states[0],
-                 [this](KeyIdx key, EventIdx before, EventIdx event) {
-                   base_[key] = event;
-                   if (before != kNoIndex) {
-                     auth_difference_.SetUnconflicted(before, false);
-                   }
-                   if (event != kNoIndex) {
-                     auth_difference_.SetUnconflicted(event, true);
-                   }
-                 });
+  StateTree::Diff(base_map_, states[0],
+                  [this](KeyIdx key, EventIdx before, EventIdx event) {
+                    base_[key] = event;
+                    if (before != kNoIndex) {
+                      auth_difference_.SetUnconflicted(before, false);
+                    }
+                    if (event != kNoIndex) {
+                      auth_difference_.SetUnconflicted(event, true);
+                    }
+                  });
   base_map_ = states[0];
   state_ = c_.rules.state_resolution == StateResolution::kV2_1 ? empty_.data()
                                                                : base_.data();
@@ -74,9 +74,9 @@ void StateResolver::Impl::Prepare(std::span<const StateMap> states) {
 }
 
 // Splits the states: conflicted_keys_, holders_, and base_ without them.
-void StateResolver::Impl::FindConflicts(std::span<const StateMap> states) {
-  for (const StateMap& state : states.subspan(1)) {
-    StateMap::Diff(states[0], state, [this](KeyIdx key, EventIdx, EventIdx) {
+void StateResolver::Impl::FindConflicts(std::span<const StateTree> states) {
+  for (const StateTree& state : states.subspan(1)) {
+    StateTree::Diff(states[0], state, [this](KeyIdx key, EventIdx, EventIdx) {
       if (key_conflicted_[key] != 0) return;
       key_conflicted_[key] = 1;
       conflicted_keys_.push_back(key);
@@ -103,7 +103,7 @@ void StateResolver::Impl::FindConflicts(std::span<const StateMap> states) {
   }
 }
 
-void StateResolver::Impl::ResolveV2(std::span<const StateMap> states) {
+void StateResolver::Impl::ResolveV2(std::span<const StateTree> states) {
   CollectFullConflictedSet(static_cast<uint32_t>(states.size()));
   CollectPowerEvents();
   SortPowerEvents();
@@ -287,8 +287,8 @@ void StateResolver::Impl::NoteConflicts() {
 
 // The result: the first state with what was resolved; unconflicted events stay.
 // Leaves the working memory as it was.
-StateMap StateResolver::Impl::Finish(std::span<const StateMap> states) {
-  StateMap result = states[0];
+StateTree StateResolver::Impl::Finish(std::span<const StateTree> states) {
+  StateTree result = states[0];
   for (const KeyIdx key : conflicted_keys_) result.Set(key, state_[key]);
   for (const Change& change : changes_) {
     const KeyIdx key = change.key;

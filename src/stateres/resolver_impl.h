@@ -14,7 +14,8 @@ class StateResolver::Impl {
  public:
   explicit Impl(const RoomGraph& graph) : c_(GraphAccess::Of(graph)) {}
 
-  StateMap Resolve(std::span<const StateMap> states, Explanation* explanation);
+  StateTree Resolve(std::span<const StateTree> states,
+                    Explanation* explanation);
 
  private:
   struct Change {
@@ -29,8 +30,8 @@ class StateResolver::Impl {
     EventIdx event = kNoIndex;
   };
 
-  void Prepare(std::span<const StateMap> states);
-  void FindConflicts(std::span<const StateMap> states);
+  void Prepare(std::span<const StateTree> states);
+  void FindConflicts(std::span<const StateTree> states);
   bool Before(const Candidate& a, const Candidate& b) const {
     if (a.rank != b.rank) return a.rank < b.rank;
     if (a.ts != b.ts) return a.ts < b.ts;
@@ -39,7 +40,7 @@ class StateResolver::Impl {
   }
 
   // v2 and v2.1.
-  void ResolveV2(std::span<const StateMap> states);
+  void ResolveV2(std::span<const StateTree> states);
   void CollectFullConflictedSet(uint32_t states);
   void CollectPowerEvents();
   void SortPowerEvents();
@@ -49,15 +50,15 @@ class StateResolver::Impl {
                         Explanation::Phase phase);
 
   // v1.
-  void ResolveV1(std::span<const StateMap> states);
-  void SortV1(std::span<const StateMap> states, KeyIdx key,
+  void ResolveV1(std::span<const StateTree> states);
+  void SortV1(std::span<const StateTree> states, KeyIdx key,
               std::vector<EventIdx>* sorted) const;
   EventIdx ResolveAuthKeyV1(KeyIdx key, std::span<const EventIdx> sorted);
   EventIdx ResolveOtherKeyV1(std::span<const EventIdx> sorted);
 
   Rule Check(EventIdx event, Explanation::Phase phase, uint32_t position);
   void Put(KeyIdx key, EventIdx event);
-  StateMap Finish(std::span<const StateMap> states);
+  StateTree Finish(std::span<const StateTree> states);
   void NoteConflicts();
 
   const GraphColumns& c_;
@@ -67,7 +68,7 @@ class StateResolver::Impl {
   // By key: the first state of the last call, to be brought up to date by what
   // differs; during a call the state that grows.
   std::vector<EventIdx> base_;
-  StateMap base_map_;
+  StateTree base_map_;
   // By key, all kNoIndex between calls: the state that grows in v2.1.
   std::vector<EventIdx> empty_;
   EventIdx* state_ = nullptr;  // One of the two.

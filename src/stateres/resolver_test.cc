@@ -337,8 +337,8 @@ TEST_F(ResolverTest, OtherStateKeysMakeNoPowerEvents) {
   RoomGraph graph = room_->Graph();
   Explanation explanation;
   StateResolver(graph).Resolve(
-      std::vector<StateMap>{Numbered(graph, With({})),
-                            Numbered(graph, With({"$jr-x", "$pl-x"}))},
+      std::vector<StateTree>{Numbered(graph, With({})),
+                             Numbered(graph, With({"$jr-x", "$pl-x"}))},
       &explanation);
   ASSERT_EQ(explanation.steps.size(), 2u);
   for (const Explanation::Step& step : explanation.steps) {
@@ -398,8 +398,8 @@ TEST_F(ResolverTest, PowerEventsPullOnlyThroughTheConflictedSet) {
   RoomGraph graph = room_->Graph();
   Explanation explanation;
   StateResolver(graph).Resolve(
-      std::vector<StateMap>{Numbered(graph, With({"$pl2", "$t", "$ban"})),
-                            Numbered(graph, With({"$pl2", "$t", "$bob2"}))},
+      std::vector<StateTree>{Numbered(graph, With({"$pl2", "$t", "$ban"})),
+                             Numbered(graph, With({"$pl2", "$t", "$bob2"}))},
       &explanation);
   // $bob is conflicted and in the ban's auth chain, but only behind $pl2.
   ASSERT_EQ(explanation.steps.size(), 3u);
@@ -440,8 +440,8 @@ TEST_F(ResolverTest, ConflictedSubgraphIsTriedInV21) {
   RoomGraph graph = room_->Graph();
   StateResolver resolver(graph);
   Explanation explanation;
-  resolver.Resolve(std::vector<StateMap>{Numbered(graph, With({})),
-                                         Numbered(graph, With({"$pl3"}))},
+  resolver.Resolve(std::vector<StateTree>{Numbered(graph, With({})),
+                                          Numbered(graph, With({"$pl3"}))},
                    &explanation);
   ASSERT_EQ(explanation.conflicted_subgraph.size(), 3u);
   EXPECT_EQ(graph.event_id(explanation.conflicted_subgraph[1]), "$pl2");
@@ -557,9 +557,9 @@ TEST_F(ResolverTest, ExplainsWhoWonAndWhy) {
   RoomGraph graph = room_->Graph();
   StateResolver resolver(graph);
   Explanation explanation;
-  const StateMap resolved =
-      resolver.Resolve(std::vector<StateMap>{Numbered(graph, With({"$ban"})),
-                                             Numbered(graph, With({"$t"}))},
+  const StateTree resolved =
+      resolver.Resolve(std::vector<StateTree>{Numbered(graph, With({"$ban"})),
+                                              Numbered(graph, With({"$t"}))},
                        &explanation);
   Result<json::Document> parsed =
       json::Document::Parse(ExplanationJson(graph, explanation, resolved));
@@ -584,10 +584,10 @@ TEST_F(ResolverTest, ExplainsWhoWonAndWhy) {
 
 json::Document Explained(TestRoom* room, const std::vector<StateIds>& sets) {
   RoomGraph graph = room->Graph();
-  std::vector<StateMap> states;
+  std::vector<StateTree> states;
   for (const StateIds& set : sets) states.push_back(Numbered(graph, set));
   Explanation explanation;
-  const StateMap resolved = StateResolver(graph).Resolve(states, &explanation);
+  const StateTree resolved = StateResolver(graph).Resolve(states, &explanation);
   Result<json::Document> parsed =
       json::Document::Parse(ExplanationJson(graph, explanation, resolved));
   EXPECT_TRUE(parsed.ok());

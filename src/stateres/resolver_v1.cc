@@ -11,12 +11,12 @@ namespace matrixcore {
 
 // Gathers the different events at a key, by ascending depth, then descending
 // SHA-1 of their ids.
-void StateResolver::Impl::SortV1(std::span<const StateMap> states, KeyIdx key,
+void StateResolver::Impl::SortV1(std::span<const StateTree> states, KeyIdx key,
                                  std::vector<EventIdx>* sorted) const {
   using Hash = std::array<uint8_t, 20>;
   std::vector<std::pair<Hash, EventIdx>> events;
   sorted->clear();
-  for (const StateMap& state : states) {
+  for (const StateTree& state : states) {
     const EventIdx event = state.Get(key);
     const auto is_it = [event](const auto& e) { return e.second == event; };
     if (event != kNoIndex &&
@@ -58,7 +58,7 @@ EventIdx StateResolver::Impl::ResolveOtherKeyV1(
   return sorted[0];
 }
 
-void StateResolver::Impl::ResolveV1(std::span<const StateMap> states) {
+void StateResolver::Impl::ResolveV1(std::span<const StateTree> states) {
   enum Group : size_t { kPower, kJoinRules, kMembers, kOthers, kGroups };
   std::array<std::vector<KeyIdx>, kGroups> groups;
   const uint32_t join_rules = c_.keys[c_.join_rules_key].type;

@@ -72,7 +72,7 @@ TEST(RoomGraphTest, MessagesHaveNoKey) {
   const EventIdx event =
       graph.Add(*MakeEvent("$e", "m.room.message", "[]", "11", ""));
   EXPECT_EQ(graph.key_of(event), kNoIndex);
-  StateMap state;
+  StateTree state;
   graph.Apply(event, &state);
   EXPECT_TRUE(state.empty());
 }

@@ -67,7 +67,7 @@ class TestRoom : public EventSource {
 };
 
 // A state by names, to print and compare.
-inline StateIds Named(const RoomGraph& graph, const StateMap& state) {
+inline StateIds Named(const RoomGraph& graph, const StateTree& state) {
   StateIds ids;
   state.ForEach([&](KeyIdx key, EventIdx event) {
     ids.emplace(StateKey{std::string(graph.type(key)),
@@ -77,8 +77,8 @@ inline StateIds Named(const RoomGraph& graph, const StateMap& state) {
   return ids;
 }
 
-inline StateMap Numbered(const RoomGraph& graph, const StateIds& state) {
-  StateMap map;
+inline StateTree Numbered(const RoomGraph& graph, const StateIds& state) {
+  StateTree map;
   for (const auto& [key, event_id] : state) {
     const EventIdx event = graph.Find(event_id);
     if (event != kNoIndex) graph.Apply(event, &map);

@@ -117,7 +117,7 @@ class RumaProblem {
 
   void Run() {
     if (problem_["kind"].StringOr("") == "maps") {
-      std::vector<StateMap> states;
+      std::vector<StateTree> states;
       for (const json::Value file : problem_["state_maps"]) {
         const json::Document ids = Fixture(file);
         states.push_back(Numbered(*graph_, StateOf(room_.get(), ids.root())));
@@ -135,46 +135,46 @@ class RumaProblem {
     return vectors::ReadJson("ruma/fixtures/" + std::string(name.StringOr("")));
   }
 
-  void Expect(const char* how, const StateMap& state) {
+  void Expect(const char* how, const StateTree& state) {
     EXPECT_EQ(Text(Named(*graph_, state)), Text(expected_))
         << problem_["name"].raw() << " " << how;
   }
 
-  StateMap Single(const Event& event) {
-    StateMap state;
+  StateTree Single(const Event& event) {
+    StateTree state;
     graph_->Apply(graph_->Find(event.event_id()), &state);
     return state;
   }
 
   // State after each event from the states after its prev events.
-  StateMap Iterative() {
-    std::map<std::string, StateMap> after;
+  StateTree Iterative() {
+    std::map<std::string, StateTree> after;
     std::set<std::string> leaves;
     for (const auto& batch : batches_) {
       for (const EventPtr& event : batch) {
-        std::vector<StateMap> states;
+        std::vector<StateTree> states;
         for (const std::string& prev : event->prev_events()) {
           states.push_back(after.at(prev));
           leaves.erase(prev);
         }
         leaves.insert(event->event_id());
-        const StateMap before = resolver_->Resolve(states);
-        StateMap with = before;
+        const StateTree before = resolver_->Resolve(states);
+        StateTree with = before;
         graph_->Apply(graph_->Find(event->event_id()), &with);
         after[event->event_id()] =
-            resolver_->Resolve(std::vector<StateMap>{before, with});
+            resolver_->Resolve(std::vector<StateTree>{before, with});
       }
     }
-    std::vector<StateMap> states;
+    std::vector<StateTree> states;
     for (const std::string& leaf : leaves) states.push_back(after.at(leaf));
     return resolver_->Resolve(states);
   }
 
-  StateMap Batched() {
-    StateMap result;
+  StateTree Batched() {
+    StateTree result;
     bool first = true;
     for (const auto& batch : batches_) {
-      std::vector<StateMap> states;
+      std::vector<StateTree> states;
       if (!first) states.push_back(result);
       first = false;
       for (const EventPtr& event : batch) states.push_back(Single(*event));
@@ -183,8 +183,8 @@ class RumaProblem {
     return result;
   }
 
-  StateMap Atomic() {
-    std::vector<StateMap> states;
+  StateTree Atomic() {
+    std::vector<StateTree> states;
     for (const auto& batch : batches_) {
       for (const EventPtr& event : batch) states.push_back(Single(*event));
     }

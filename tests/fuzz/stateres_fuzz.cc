@@ -22,12 +22,12 @@ namespace {
 void CheckResolution(mc::TestRoom& room,
                      const std::vector<mc::StateIds>& states) {
   const mc::RoomGraph graph = room.Graph();
-  std::vector<mc::StateMap> maps;
+  std::vector<mc::StateTree> maps;
   for (const mc::StateIds& state : states) {
     maps.push_back(mc::Numbered(graph, state));
   }
   mc::StateResolver resolver(graph);
-  const mc::StateMap resolved = resolver.Resolve(maps);
+  const mc::StateTree resolved = resolver.Resolve(maps);
   mc::Explanation explanation;
   MC_FUZZ_CHECK(resolver.Resolve(maps, &explanation) == resolved);
   const std::string text = mc::ExplanationJson(graph, explanation, resolved);

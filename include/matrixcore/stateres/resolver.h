@@ -14,7 +14,7 @@
 #include "matrixcore/auth/auth.h"
 #include "matrixcore/base/status.h"
 #include "matrixcore/stateres/room_graph.h"
-#include "matrixcore/stateres/state_map.h"
+#include "matrixcore/stateres/state_tree.h"
 
 namespace matrixcore {
 
@@ -67,8 +67,8 @@ class StateResolver {
   // give an empty one, equal ones their value.  Never fails, whatever the
   // events contain; linear in what lies between the conflict and the point
   // where the auth chains of the states meet again.
-  StateMap Resolve(std::span<const StateMap> states,
-                   Explanation* explanation = nullptr);
+  StateTree Resolve(std::span<const StateTree> states,
+                    Explanation* explanation = nullptr);
 
  private:
   class Impl;
@@ -79,7 +79,7 @@ class StateResolver {
 // key its candidates in the order in which they were tried, why, and who won.
 std::string ExplanationJson(const RoomGraph& graph,
                             const Explanation& explanation,
-                            const StateMap& resolved);
+                            const StateTree& resolved);
 
 // Where ResolveStateIds finds events.
 class EventSource {

@@ -14,7 +14,7 @@
 #include "matrixcore/base/status.h"
 #include "matrixcore/event/event.h"
 #include "matrixcore/roomversion/room_version.h"
-#include "matrixcore/stateres/state_map.h"
+#include "matrixcore/stateres/state_tree.h"
 
 namespace matrixcore {
 
@@ -73,7 +73,7 @@ class RoomGraph {
   std::span<const EventIdx> auth_events(EventIdx event) const;
 
   // Puts a state event of this graph into a state.
-  void Apply(EventIdx event, StateMap* state) const {
+  void Apply(EventIdx event, StateTree* state) const {
     if (key_of(event) != kNoIndex) state->Set(key_of(event), event);
   }
 

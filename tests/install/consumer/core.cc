@@ -59,12 +59,12 @@ class Room : public mc::StateSource {
   }
 
   const mc::RoomGraph& graph() const { return graph_; }
-  const mc::StateMap& numbered() const { return numbered_; }
+  const mc::StateTree& numbered() const { return numbered_; }
 
   // A point in the room's history, to return to and fork from.
   struct Point {
     std::map<mc::StateKey, mc::EventPtr> state;
-    mc::StateMap numbered;
+    mc::StateTree numbered;
     std::string newest;
     int64_t depth = 1;
   };
@@ -122,7 +122,7 @@ class Room : public mc::StateSource {
   const mc::SigningKey key_;
   std::map<mc::StateKey, mc::EventPtr> state_;
   mc::RoomGraph graph_;
-  mc::StateMap numbered_;
+  mc::StateTree numbered_;
   std::string newest_;
   int64_t depth_ = 1;
 };
@@ -138,14 +138,14 @@ int main() {
   }
   const Room::Point fork = room.Here();
   const mc::EventPtr name = room.Add("m.room.name", "", R"({"name":"a"})");
-  const mc::StateMap with_name = room.numbered();
+  const mc::StateTree with_name = room.numbered();
   room.Return(fork);
   const mc::EventPtr topic = room.Add("m.room.topic", "", R"({"topic":"b"})");
   if (name == nullptr || topic == nullptr) return 1;
 
-  const mc::StateMap resolved =
+  const mc::StateTree resolved =
       mc::StateResolver(room.graph())
-          .Resolve(std::vector<mc::StateMap>{with_name, room.numbered()});
+          .Resolve(std::vector<mc::StateTree>{with_name, room.numbered()});
   for (const mc::EventPtr& event : {create, name, topic}) {
     const mc::KeyIdx key = room.graph().FindKey(event->type(), "");
     if (resolved.Get(key) != room.graph().Find(event->event_id())) return 1;

@@ -1,4 +1,4 @@
-// StateMap: the state of a room at one point, as numbers of a RoomGraph.
+// StateTree: the state of a room at one point, as numbers of a RoomGraph.
 #pragma once
 
 #include <algorithm>
@@ -34,18 +34,18 @@ inline constexpr uint32_t kNoIndex = UINT32_MAX;
 // these maps.
 //
 // Thread-safety: as a plain value; copies may be used by different threads.
-class StateMap {
+class StateTree {
  public:
   struct Change {
     KeyIdx key = 0;
     EventIdx event = kNoIndex;  // kNoIndex removes the key.
   };
 
-  StateMap() = default;
-  StateMap(const StateMap& other);
-  StateMap(StateMap&& other) noexcept;
-  StateMap& operator=(StateMap other) noexcept;
-  ~StateMap();
+  StateTree() = default;
+  StateTree(const StateTree& other);
+  StateTree(StateTree&& other) noexcept;
+  StateTree& operator=(StateTree other) noexcept;
+  ~StateTree();
 
   // The event at `key`, or kNoIndex.
   EventIdx Get(KeyIdx key) const;
@@ -57,7 +57,7 @@ class StateMap {
   // The same for many keys, in ascending order, each once.
   void Apply(std::span<const Change> changes);
   // An empty map that will share its memory with this one.
-  StateMap Cleared() const;
+  StateTree Cleared() const;
   // The number of keys with an event.
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
@@ -78,12 +78,12 @@ class StateMap {
   // Calls visit(key, event in a, event in b) for each key at which they differ,
   // in the order of the keys' numbers; kNoIndex where one has none.
   template <typename Visit>
-  static void Diff(const StateMap& a, const StateMap& b, Visit visit) {
+  static void Diff(const StateTree& a, const StateTree& b, Visit visit) {
     const uint32_t height = std::max(a.height_, b.height_);
     Differ<Visit>{a.nodes_, b.nodes_, visit}.Run(
         {a.root_, a.height_}, {b.root_, b.height_}, height, 0);
   }
-  friend bool operator==(const StateMap& a, const StateMap& b);
+  friend bool operator==(const StateTree& a, const StateTree& b);
 
  private:
   static constexpr uint32_t kFanOut = 8;

@@ -1,4 +1,4 @@
-#include "matrixcore/stateres/state_map.h"
+#include "matrixcore/stateres/state_tree.h"
 
 namespace matrixcore {
 
@@ -11,9 +11,9 @@ constexpr size_t kHeader = 16;
 
 // --- Nodes ---
 
-StateMap::Nodes::~Nodes() = default;
+StateTree::Nodes::~Nodes() = default;
 
-StateMap::Ref StateMap::Nodes::New() {
+StateTree::Ref StateTree::Nodes::New() {
   used_.fetch_add(1, std::memory_order_relaxed);
   Ref ref = free_;
   if (ref != 0) {
@@ -38,14 +38,14 @@ StateMap::Ref StateMap::Nodes::New() {
   return ref;
 }
 
-void StateMap::Nodes::Release(Ref ref, uint32_t height) {
+void StateTree::Nodes::Release(Ref ref, uint32_t height) {
   if (ref == 0) return;
   MutexLock lock(mutex);
   ReleaseLocked(ref, height);
 }
 
 // The height is at most kMaxHeight, so the recursion is too.
-void StateMap::Nodes::ReleaseLocked(Ref ref, uint32_t height) {
+void StateTree::Nodes::ReleaseLocked(Ref ref, uint32_t height) {
   if (ref == 0 || Count(ref).fetch_sub(1, std::memory_order_acq_rel) != 1) {
     return;
   }
@@ -59,7 +59,7 @@ void StateMap::Nodes::ReleaseLocked(Ref ref, uint32_t height) {
 
 // --- The map ---
 
-StateMap::StateMap(const StateMap& other)
+StateTree::StateTree(const StateTree& other)
     : nodes_(other.nodes_),
       root_(other.root_),
       height_(other.height_),
@@ -69,13 +69,13 @@ StateMap::StateMap(const StateMap& other)
   if (root_ != 0) nodes_->AddReference(root_);
 }
 
-StateMap::StateMap(StateMap&& other) noexcept
+StateTree::StateTree(StateTree&& other) noexcept
     : nodes_(std::exchange(other.nodes_, nullptr)),
       root_(std::exchange(other.root_, 0)),
       height_(std::exchange(other.height_, 0)),
       size_(std::exchange(other.size_, 0)) {}
 
-StateMap& StateMap::operator=(StateMap other) noexcept {
+StateTree& StateTree::operator=(StateTree other) noexcept {
   std::swap(nodes_, other.nodes_);
   std::swap(root_, other.root_);
   std::swap(height_, other.height_);
@@ -83,21 +83,21 @@ StateMap& StateMap::operator=(StateMap other) noexcept {
   return *this;
 }
 
-StateMap::~StateMap() {
+StateTree::~StateTree() {
   if (nodes_ == nullptr) return;
   // The last map need not look at nodes that go with their blocks.
   if (!nodes_->HasOneMap()) nodes_->Release(root_, height_);
   if (nodes_->Leave()) delete nodes_;
 }
 
-StateMap StateMap::Cleared() const {
-  StateMap empty;
+StateTree StateTree::Cleared() const {
+  StateTree empty;
   empty.nodes_ = nodes_;
   if (nodes_ != nullptr) nodes_->Share();
   return empty;
 }
 
-EventIdx StateMap::Get(KeyIdx key) const {
+EventIdx StateTree::Get(KeyIdx key) const {
   if (root_ == 0 || !Fits(key, height_)) return kNoIndex;
   Ref ref = root_;
   for (uint32_t height = height_; height > 0; --height) {
@@ -109,7 +109,7 @@ EventIdx StateMap::Get(KeyIdx key) const {
 
 // A node that only this map holds: the same, or a copy.  Takes over the
 // reference to `ref`.
-StateMap::Ref StateMap::Writable(Ref ref, uint32_t height) {
+StateTree::Ref StateTree::Writable(Ref ref, uint32_t height) {
   if (ref != 0 && nodes_->OnlyOne(ref)) return ref;
   const Ref copy = nodes_->New();
   Node& node = nodes_->At(copy);
@@ -128,8 +128,8 @@ StateMap::Ref StateMap::Writable(Ref ref, uint32_t height) {
 }
 
 // Changes of the keys below `*slot`.
-void StateMap::ApplyBelow(Ref* slot, uint32_t height,
-                          std::span<const Change> changes) {
+void StateTree::ApplyBelow(Ref* slot, uint32_t height,
+                           std::span<const Change> changes) {
   *slot = Writable(*slot, height);
   Node& node = nodes_->At(*slot);
   if (height == 0) {
@@ -152,7 +152,7 @@ void StateMap::ApplyBelow(Ref* slot, uint32_t height,
   }
 }
 
-void StateMap::Apply(std::span<const Change> changes) {
+void StateTree::Apply(std::span<const Change> changes) {
   // What changes nothing copies nothing.
   if (changes.size() == 1 && Get(changes[0].key) == changes[0].event) return;
   if (changes.empty()) return;
@@ -172,10 +172,11 @@ void StateMap::Apply(std::span<const Change> changes) {
   ApplyBelow(&root_, height_, changes);
 }
 
-bool operator==(const StateMap& a, const StateMap& b) {
+bool operator==(const StateTree& a, const StateTree& b) {
   if (a.size_ != b.size_) return false;
   bool equal = true;
-  StateMap::Diff(a, b, [&equal](KeyIdx, EventIdx, EventIdx) { equal = false; });
+  StateTree::Diff(a, b,
+                  [&equal](KeyIdx, EventIdx, EventIdx) { equal = false; });
   return equal;
 }
 

@@ -1,4 +1,4 @@
-#include "matrixcore/stateres/state_map.h"
+#include "matrixcore/stateres/state_tree.h"
 
 #include <gtest/gtest.h>
 #include <malloc.h>
@@ -26,22 +26,22 @@ size_t AllocatedBytes() {
 #endif
 }
 
-Reference Contents(const StateMap& map) {
+Reference Contents(const StateTree& map) {
   Reference contents;
   map.ForEach([&](KeyIdx key, EventIdx event) { contents[key] = event; });
   return contents;
 }
 
-TEST(StateMapTest, StartsEmpty) {
-  const StateMap map;
+TEST(StateTreeTest, StartsEmpty) {
+  const StateTree map;
   EXPECT_TRUE(map.empty());
   EXPECT_EQ(map.Get(0), kNoIndex);
   EXPECT_EQ(map.Get(kNoIndex), kNoIndex);
   EXPECT_EQ(Contents(map), Reference{});
 }
 
-TEST(StateMapTest, SetsReplacesAndRemoves) {
-  StateMap map;
+TEST(StateTreeTest, SetsReplacesAndRemoves) {
+  StateTree map;
   map.Set(5, 50);
   map.Set(70000, 7);
   map.Set(5, 51);
@@ -56,17 +56,17 @@ TEST(StateMapTest, SetsReplacesAndRemoves) {
   EXPECT_EQ(Contents(map), (Reference{{70000, 7}}));
 }
 
-TEST(StateMapTest, HoldsTheLargestKey) {
-  StateMap map;
+TEST(StateTreeTest, HoldsTheLargestKey) {
+  StateTree map;
   map.Set(0, 1);
   map.Set(kNoIndex - 1, 2);
   EXPECT_EQ(Contents(map), (Reference{{0, 1}, {kNoIndex - 1, 2}}));
 }
 
-TEST(StateMapTest, CopiesAreIndependent) {
-  StateMap a;
+TEST(StateTreeTest, CopiesAreIndependent) {
+  StateTree a;
   for (KeyIdx key = 0; key < 1000; ++key) a.Set(key, key + 1);
-  StateMap b = a;
+  StateTree b = a;
   b.Set(500, 7);
   b.Set(2000, 8);
   EXPECT_EQ(a.Get(500), 501u);
@@ -75,20 +75,20 @@ TEST(StateMapTest, CopiesAreIndependent) {
   EXPECT_EQ(b.size(), 1001u);
   a = std::move(b);
   EXPECT_EQ(a.Get(500), 7u);
-  const StateMap& self = a;
+  const StateTree& self = a;
   a = self;
   EXPECT_EQ(a.Get(500), 7u);
 }
 
-TEST(StateMapTest, DiffListsWhatDiffers) {
-  StateMap a;
+TEST(StateTreeTest, DiffListsWhatDiffers) {
+  StateTree a;
   for (KeyIdx key = 0; key < 300; ++key) a.Set(key, 1);
-  StateMap b = a;
+  StateTree b = a;
   b.Set(10, 2);
   b.Set(20, kNoIndex);
   b.Set(100000, 3);
   std::map<KeyIdx, std::pair<EventIdx, EventIdx>> diff;
-  StateMap::Diff(a, b, [&](KeyIdx key, EventIdx x, EventIdx y) {
+  StateTree::Diff(a, b, [&](KeyIdx key, EventIdx x, EventIdx y) {
     diff[key] = {x, y};
   });
   EXPECT_EQ(diff,
@@ -101,9 +101,9 @@ TEST(StateMapTest, DiffListsWhatDiffers) {
   EXPECT_TRUE(a == b);  // Though b has become higher.
 }
 
-TEST(StateMapTest, AgreesWithAnOrdinaryMap) {
+TEST(StateTreeTest, AgreesWithAnOrdinaryMap) {
   const auto random = NewSeededRandom(3);
-  std::vector<std::pair<StateMap, Reference>> versions(1);
+  std::vector<std::pair<StateTree, Reference>> versions(1);
   for (int step = 0; step < 4000; ++step) {
     auto [map, reference] = versions[random->Below(versions.size())];
     for (uint64_t changes = 1 + random->Below(3); changes > 0; --changes) {
@@ -130,21 +130,21 @@ TEST(StateMapTest, AgreesWithAnOrdinaryMap) {
   }
 }
 
-TEST(StateMapTest, AppliesManyChangesAtOnce) {
-  StateMap map;
-  map.Apply(std::vector<StateMap::Change>{{1, 10}, {9, 11}, {4000, 12}});
-  StateMap copy = map;
-  copy.Apply(std::vector<StateMap::Change>{{1, kNoIndex}, {2, 5}, {70000, 6}});
+TEST(StateTreeTest, AppliesManyChangesAtOnce) {
+  StateTree map;
+  map.Apply(std::vector<StateTree::Change>{{1, 10}, {9, 11}, {4000, 12}});
+  StateTree copy = map;
+  copy.Apply(std::vector<StateTree::Change>{{1, kNoIndex}, {2, 5}, {70000, 6}});
   EXPECT_EQ(Contents(map), (Reference{{1, 10}, {9, 11}, {4000, 12}}));
   EXPECT_EQ(Contents(copy),
             (Reference{{2, 5}, {9, 11}, {4000, 12}, {70000, 6}}));
   EXPECT_EQ(copy.size(), 4u);
 }
 
-TEST(StateMapTest, ClearedMapsShareTheMemory) {
-  StateMap map;
+TEST(StateTreeTest, ClearedMapsShareTheMemory) {
+  StateTree map;
   for (KeyIdx key = 0; key < 1000; ++key) map.Set(key, key);
-  StateMap other = map.Cleared();
+  StateTree other = map.Cleared();
   EXPECT_TRUE(other.empty());
   other.Set(3, 4);
   EXPECT_EQ(Contents(other), (Reference{{3, 4}}));
@@ -153,11 +153,11 @@ TEST(StateMapTest, ClearedMapsShareTheMemory) {
 }
 
 // What is given up is used again.
-TEST(StateMapTest, DoesNotGrowWhileOldCopiesGo) {
-  StateMap map;
+TEST(StateTreeTest, DoesNotGrowWhileOldCopiesGo) {
+  StateTree map;
   for (KeyIdx key = 0; key < 1000; ++key) map.Set(key, key);
   size_t bytes = 0;
-  StateMap before;
+  StateTree before;
   for (EventIdx event = 0; event < 20'000; ++event) {
     before = map;
     map.Set(event * 7 % 1000, 1000 + event);
@@ -169,12 +169,12 @@ TEST(StateMapTest, DoesNotGrowWhileOldCopiesGo) {
 
 // The states of a large room, as design and documents promise: 50,000 state
 // events, 11,500 keys of which most are members.
-TEST(StateMapTest, KeepsFiftyThousandStatesInTenMegabytes) {
+TEST(StateTreeTest, KeepsFiftyThousandStatesInTenMegabytes) {
   const auto random = NewSeededRandom(1);
-  std::vector<StateMap> states;
+  std::vector<StateTree> states;
   states.reserve(50'000);
   const size_t before = AllocatedBytes();
-  StateMap state;
+  StateTree state;
   for (EventIdx event = 0; event < 50'000; ++event) {
     // The room grows to its size in the first half of its life.
     const uint64_t keys = std::min<uint64_t>(11'500, 20 + event / 2);
@@ -187,14 +187,14 @@ TEST(StateMapTest, KeepsFiftyThousandStatesInTenMegabytes) {
   EXPECT_EQ(states[49'999], state);
 }
 
-TEST(StateMapTest, ThreadsMayWorkOnCopies) {
-  StateMap shared;
+TEST(StateTreeTest, ThreadsMayWorkOnCopies) {
+  StateTree shared;
   for (KeyIdx key = 0; key < 500; ++key) shared.Set(key, 1);
   std::vector<std::thread> threads;
   for (uint32_t number = 1; number <= 4; ++number) {
     threads.emplace_back([copy = shared, number]() mutable {
       for (EventIdx event = 0; event < 2000; ++event) {
-        const StateMap old = copy;
+        const StateTree old = copy;
         copy.Set(event % 500, number * 10'000 + event);
         EXPECT_EQ(copy.Get(event % 500), number * 10'000 + event);
         EXPECT_NE(old.Get(event % 500), copy.Get(event % 500));
