@@ -21,6 +21,7 @@
 
 #include "matrixcore/backends/sqlite.h"
 #include "matrixcore/json/value.h"
+#include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/accounts.h"
@@ -83,6 +84,7 @@ class World {
     if (::mkdtemp(name) == nullptr) std::exit(1);
     directory_ = name;
     Schema schema;
+    schema.version = tables::kSchemaVersion;
     for (const auto& tables : {tables::RoomTables(), tables::AccountTables()}) {
       schema.tables.insert(schema.tables.end(), tables.begin(), tables.end());
     }

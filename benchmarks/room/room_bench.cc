@@ -3,8 +3,8 @@
 //   room_bench --benchmark_counters_tabular=true
 //
 // BM_Sends<store>/rooms/waiting keeps `waiting` requests under way, spread over
-// `rooms` rooms, and reports items (sends) a second and the CPU time of the whole
-// process for one send.
+// `rooms` rooms, and reports items (sends) a second and the CPU time of the
+// whole process for one send.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -18,6 +18,7 @@
 #include "matrixcore/backends/sqlite.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/room/room_reader.h"
+#include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/room_writer.h"
 #include "matrixcore/room/tables.h"
 
@@ -63,7 +64,8 @@ class Floor {
       request.rules = FindRoomVersion("12");
       request.creator = kAlice;
       request.drafts = {
-          Draft(kTypeCreate, "", fmt::format(R"({{"n":{},"room_version":"12"}})", i)),
+          Draft(kTypeCreate, "",
+                fmt::format(R"({{"n":{},"room_version":"12"}})", i)),
           Draft(kTypeMember, std::string(kAlice), R"({"membership":"join"})"),
           Draft(kTypePowerLevels, "", R"({"users":{}})")};
       room_ids.push_back(writer.CreateAndWait(std::move(request))->room_id);
@@ -109,6 +111,7 @@ class Floor {
 
 Schema RoomSchema() {
   Schema schema;
+  schema.version = tables::kSchemaVersion;
   schema.tables = tables::RoomTables();
   return schema;
 }

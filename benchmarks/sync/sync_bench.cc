@@ -32,6 +32,7 @@
 #include "matrixcore/backends/sqlite.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/json/value.h"
+#include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/ephemeral.h"
@@ -86,6 +87,7 @@ constexpr char kLazy[] =
 
 Schema SyncSchema() {
   Schema schema;
+  schema.version = tables::kSchemaVersion;
   for (const auto& tables : {tables::RoomTables(), tables::AccountTables(),
                              tables::EphemeralTables(), tables::UnreadTables(),
                              tables::SlidingTables()}) {

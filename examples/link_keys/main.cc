@@ -15,6 +15,7 @@
 #include "matrixcore/base/metrics.h"
 #include "matrixcore/base/random.h"
 #include "matrixcore/base/time.h"
+#include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/accounts.h"
@@ -48,6 +49,7 @@ mc::json::Document Json(std::string text) {
 struct Parts {
   Parts() {
     mc::Schema schema;
+    schema.version = mc::tables::kSchemaVersion;
     schema.tables = mc::tables::AccountTables();
     for (const mc::TableSpec& table : mc::tables::RoomTables()) {
       schema.tables.push_back(table);

@@ -14,6 +14,7 @@
 #include "matrixcore/id/identifiers.h"
 #include "matrixcore/room/erasure.h"
 #include "matrixcore/room/room_reader.h"
+#include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/room_writer.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/roomversion/room_version.h"
@@ -159,7 +160,7 @@ Status LeaveAllRooms(Store& store, RoomCaches& caches, RoomService& rooms,
 const Schema& MatrixSchema() {
   static const Schema schema = [] {
     Schema all;
-    all.version = 1;
+    all.version = tables::kSchemaVersion;
     for (const auto& tables :
          {tables::RoomTables(), tables::AccountTables(),
           tables::EphemeralTables(), tables::UnreadTables(),

@@ -78,10 +78,8 @@ Result<std::optional<RoomReader::Located>> RoomReader::Event(
   if (rows.empty()) return std::optional<Located>();
   const RoomNid room = CellInt(rows[0][Events::kRoom]);
   MC_ASSIGN_OR_RETURN(const std::optional<RoomHead> head, Head(room));
-  if (!head) {
-    return Status(StatusCode::kDataLoss,
-                  fmt::format("the room of event {} is missing", event_id));
-  }
+  // A room that is being brought in or taken away is not there.
+  if (!head) return std::optional<Located>();
   MC_ASSIGN_OR_RETURN(StoredEvent stored,
                       EventFromRow(std::move(rows[0]), *head->rules));
   return std::optional<Located>(Located{room, std::move(stored)});

@@ -12,6 +12,7 @@
 #include "matrixcore/id/identifiers.h"
 #include "matrixcore/room/room_preview.h"
 #include "matrixcore/room/tables.h"
+#include "room/auth_sources.h"
 #include "room/rows.h"
 
 namespace matrixcore {
@@ -537,15 +538,9 @@ Status RoomWork::FindRedactionTarget(const Event& event, Draft& work) {
   MC_ASSIGN_OR_RETURN(std::optional<StoredEvent> target,
                       view.FindEvent(target_id));
   if (!target) return OkStatus();
-  if (!work.head.rules->redaction_event_rule) {
-    const PowerLevels levels(view.Find(kTypeCreate, ""),
-                             view.Find(kTypePowerLevels, ""));
-    MC_RETURN_IF_ERROR(view.failure());
-    if (levels.User(event.sender()) < levels.ToRedact() &&
-        DomainOf(event.sender()) != DomainOf(target->event->sender())) {
-      return OkStatus();
-    }
-  }
+  const bool counts = RedactionCounts(event, *target->event, view);
+  MC_RETURN_IF_ERROR(view.failure());
+  if (!counts) return OkStatus();
   if (target->redacted_by != 0 || std::find(redacted_.begin(), redacted_.end(),
                                             target->idx) != redacted_.end()) {
     return OkStatus();

@@ -1,5 +1,7 @@
 #include "matrixcore/room/tables.h"
 
+#include "matrixcore/room/room_tool_tables.h"
+
 namespace matrixcore::tables {
 
 using enum ColumnType;
@@ -187,10 +189,50 @@ const TableSpec kErasures{
     .key_columns = 1,
 };
 
+const TableSpec kRoomCuts{
+    .name = "room_cuts",
+    .columns = {{"room", kInt64},
+                {"idx", kInt64},
+                {"pos", kInt64},
+                {"ts", kInt64}},
+    .key_columns = 1,
+    .since = 2,
+};
+
+const TableSpec kRoomSigningKeys{
+    .name = "room_signing_keys",
+    .columns = {{"room", kInt64},
+                {"server", kText},
+                {"key_id", kText},
+                {"key", kText}},
+    .key_columns = 3,
+    .since = 2,
+};
+
+const TableSpec kStagedRooms{
+    .name = "staged_rooms",
+    .columns = {{"nid", kInt64},
+                {"room_id", kText},
+                {"purpose", kInt64},
+                {"ts", kInt64}},
+    .key_columns = 1,
+    .indexes = {{"room_id", {StagedRooms::kRoomId}}},
+    .since = 2,
+};
+
+const TableSpec kBlockedRooms{
+    .name = "blocked_rooms",
+    .columns = {{"room_id", kText}, {"user_id", kText}, {"ts", kInt64}},
+    .key_columns = 1,
+    .since = 2,
+};
+
 std::vector<TableSpec> RoomTables() {
-  return {kRooms,     kRoomPreviews,    kRoomCounters, kEvents,  kLateEvents,
-          kStateKeys, kStateSnaps,      kMemberships,  kAliases, kTransactions,
-          kRelations, kRelationTargets, kThreadUsers,  kErasures};
+  return {kRooms,       kRoomPreviews, kRoomCounters, kEvents,
+          kLateEvents,  kStateKeys,    kStateSnaps,   kMemberships,
+          kAliases,     kTransactions, kRelations,    kRelationTargets,
+          kThreadUsers, kErasures,     kRoomCuts,     kRoomSigningKeys,
+          kStagedRooms, kBlockedRooms};
 }
 
 }  // namespace matrixcore::tables

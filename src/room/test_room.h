@@ -13,6 +13,7 @@
 #include "matrixcore/backends/memory.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/room/room_reader.h"
+#include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/room_writer.h"
 #include "matrixcore/room/tables.h"
 
@@ -84,12 +85,14 @@ class RoomServer {
     executor->Shutdown();
   }
 
-  // A public room of @alice:x.
-  std::string MakeRoom(std::string_view version) {
+  // A public room of @alice:x; `room_id` is for versions that give it.
+  std::string MakeRoom(std::string_view version,
+                       std::string room_id = "!room:x") {
     CreateRoomRequest request;
     request.rules = FindRoomVersion(version);
     request.creator = "@alice:x";
-    if (!request.rules->room_id_is_create_hash) request.room_id = "!room:x";
+    if (!request.rules->room_id_is_create_hash)
+      request.room_id = std::move(room_id);
     const bool above_all = request.rules->creators_above_all;
     request.drafts = {
         MakeDraft(kTypeCreate, "@alice:x", "",
@@ -153,6 +156,7 @@ class RoomServer {
 
 inline Schema RoomSchema() {
   Schema schema;
+  schema.version = tables::kSchemaVersion;
   schema.tables = tables::RoomTables();
   return schema;
 }

@@ -247,34 +247,49 @@ Result<std::vector<StoredEvent>> RoomReader::LateByTime(
   return StoredEvents(room, idxs);
 }
 
-Result<std::vector<RoomReader::LogEvent>> RoomReader::Log(Position after,
-                                                          size_t limit) {
-  MC_ASSIGN_OR_RETURN(
-      std::vector<Row> rows,
-      snapshot_.Scan({.table = &tables::kEvents,
-                      .index = Events::kByLog,
-                      .from = ScanSpec::Bound{Cell(after), false},
-                      .limit = limit}));
+namespace {
+
+// Adds what the rows of the log are to `events`.
+Status AddLogEvents(RoomReader& reader, std::vector<Row> rows,
+                    std::vector<RoomReader::LogEvent>& events) {
   std::vector<RoomNid> rooms;
   for (const Row& row : rows) rooms.push_back(CellInt(row[Events::kRoom]));
   std::sort(rooms.begin(), rooms.end());
   rooms.erase(std::unique(rooms.begin(), rooms.end()), rooms.end());
-  MC_ASSIGN_OR_RETURN(auto heads, Heads(rooms));
-  std::vector<std::shared_ptr<const RoomHead>> shared;
-  for (std::optional<RoomHead>& head : heads) {
-    if (!head) return Status(StatusCode::kDataLoss, "a room is missing");
-    shared.push_back(std::make_shared<const RoomHead>(std::move(*head)));
+  MC_ASSIGN_OR_RETURN(auto heads, reader.Heads(rooms));
+  std::vector<std::shared_ptr<const RoomHead>> shared(heads.size());
+  for (size_t i = 0; i < heads.size(); ++i) {
+    if (!heads[i]) continue;  // It is being brought in or taken away.
+    shared[i] = std::make_shared<const RoomHead>(std::move(*heads[i]));
   }
-  std::vector<LogEvent> events;
-  events.reserve(rows.size());
   for (Row& row : rows) {
     const auto room = std::lower_bound(rooms.begin(), rooms.end(),
                                        CellInt(row[Events::kRoom]));
-    LogEvent event;
+    RoomReader::LogEvent event;
     event.room = shared[static_cast<size_t>(room - rooms.begin())];
+    if (event.room == nullptr) continue;
     MC_ASSIGN_OR_RETURN(event.stored,
                         EventFromRow(std::move(row), *event.room->rules));
     events.push_back(std::move(event));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<std::vector<RoomReader::LogEvent>> RoomReader::Log(Position after,
+                                                          size_t limit) {
+  std::vector<LogEvent> events;
+  while (events.size() < limit) {
+    MC_ASSIGN_OR_RETURN(
+        std::vector<Row> rows,
+        snapshot_.Scan({.table = &tables::kEvents,
+                        .index = Events::kByLog,
+                        .from = ScanSpec::Bound{Cell(after), false},
+                        .limit = limit - events.size()}));
+    if (rows.empty()) break;
+    after = CellInt(rows.back()[Events::kPos]);
+    MC_RETURN_IF_ERROR(AddLogEvents(*this, std::move(rows), events));
   }
   return events;
 }

@@ -18,6 +18,7 @@
 #include "matrixcore/event/types.h"
 #include "matrixcore/json/value.h"
 #include "matrixcore/room/room_reader.h"
+#include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/room_writer.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/service/account_data.h"
@@ -126,6 +127,7 @@ class FreeCoordinator : public Coordinator {
 
 inline Schema SyncSchema() {
   Schema schema;
+  schema.version = tables::kSchemaVersion;
   for (const auto& tables : {tables::RoomTables(), tables::AccountTables(),
                              tables::EphemeralTables(), tables::UnreadTables(),
                              tables::SlidingTables()}) {

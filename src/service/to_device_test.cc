@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "matrixcore/backends/memory.h"
+#include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/service/account_tables.h"
 #include "service/manual_world.h"
@@ -23,6 +24,7 @@ class ToDeviceTest : public testing::Test {
  protected:
   ToDeviceTest() {
     Schema schema;
+    schema.version = tables::kSchemaVersion;
     schema.tables = tables::AccountTables();
     for (const TableSpec& table : tables::RoomTables()) {
       schema.tables.push_back(table);

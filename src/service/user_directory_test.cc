@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "matrixcore/backends/memory.h"
+#include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/service/account_tables.h"
 
@@ -22,6 +23,7 @@ class UserDirectoryServiceTest : public ::testing::Test {
  protected:
   UserDirectoryServiceTest() {
     Schema schema;
+    schema.version = tables::kSchemaVersion;
     for (const auto& tables : {tables::RoomTables(), tables::AccountTables()}) {
       schema.tables.insert(schema.tables.end(), tables.begin(), tables.end());
     }

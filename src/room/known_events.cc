@@ -1,0 +1,78 @@
+#include "room/known_events.h"
+
+#include <utility>
+
+#include "matrixcore/room/tables.h"
+#include "room/rows.h"
+
+namespace matrixcore {
+namespace {
+
+constexpr size_t kOverhead = 128;
+
+}  // namespace
+
+KnownEvents::StoredPtr KnownEvents::Take(Row row) {
+  Result<StoredEvent> stored = EventFromRow(std::move(row), rules_);
+  if (!stored.ok()) return nullptr;
+  auto event = std::make_shared<const StoredEvent>(std::move(*stored));
+  Keep(event);
+  return event;
+}
+
+Result<KnownEvents::StoredPtr> KnownEvents::At(EventIdx idx) {
+  if (const auto it = pinned_.find(idx); it != pinned_.end()) return it->second;
+  if (const auto known = events_.Get(idx)) return *known;
+  MC_ASSIGN_OR_RETURN(
+      std::optional<Row> row,
+      snapshot_->Get(tables::kEvents, {Cell(room_), Cell(int64_t{idx})}));
+  return row ? Take(std::move(*row)) : StoredPtr();
+}
+
+Result<KnownEvents::StoredPtr> KnownEvents::Find(std::string_view event_id) {
+  if (const auto it = pinned_ids_.find(event_id); it != pinned_ids_.end()) {
+    return pinned_.at(it->second);
+  }
+  if (const auto idx = ids_.Get(std::string(event_id))) return At(*idx);
+  return Fresh(event_id);
+}
+
+Result<KnownEvents::StoredPtr> KnownEvents::Fresh(std::string_view event_id) {
+  MC_ASSIGN_OR_RETURN(std::vector<Row> rows,
+                      snapshot_->Scan({.table = &tables::kEvents,
+                                       .index = tables::Events::kByEventId,
+                                       .prefix = {Cell(std::string(event_id))},
+                                       .limit = 1}));
+  if (rows.empty() || CellInt(rows[0][tables::Events::kRoom]) != room_) {
+    return StoredPtr();
+  }
+  return Take(std::move(rows[0]));
+}
+
+void KnownEvents::Keep(const StoredPtr& event) {
+  events_.Put(event->idx, event, event->event->ByteSize() + kOverhead);
+  ids_.Put(event->event->event_id(), event->idx,
+           event->event->event_id().size());
+}
+
+void KnownEvents::Pin(const StoredPtr& event) {
+  pinned_[event->idx] = event;
+  pinned_ids_[event->event->event_id()] = event->idx;
+}
+
+void KnownEvents::ReleasePinned() {
+  for (const auto& [idx, event] : pinned_) Keep(event);
+  pinned_.clear();
+  pinned_ids_.clear();
+}
+
+Result<std::vector<KnownEvents::StoredPtr>> AuthEventsOf(const Event& event,
+                                                         KnownEvents& events) {
+  std::vector<KnownEvents::StoredPtr> found;
+  for (const std::string& id : event.auth_events()) {
+    MC_ASSIGN_OR_RETURN(found.emplace_back(), events.Find(id));
+  }
+  return found;
+}
+
+}  // namespace matrixcore
