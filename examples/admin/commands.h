@@ -13,4 +13,12 @@ namespace matrixcore::admin {
 void AddRegister(Program& program);
 void AddRegistrationToken(Program& program);
 
+// --- Over rooms in the database. ---
+
+void AddCheck(Program& program);
+void AddExportRoom(Program& program);
+void AddImportRoom(Program& program);
+void AddPurgeHistory(Program& program);
+void AddPurgeRoom(Program& program);
+
 }  // namespace matrixcore::admin

@@ -7,5 +7,10 @@ int main(int argc, char** argv) {
   Program program;
   AddRegister(program);
   AddRegistrationToken(program);
+  AddCheck(program);
+  AddExportRoom(program);
+  AddImportRoom(program);
+  AddPurgeHistory(program);
+  AddPurgeRoom(program);
   return program.Run(argc, argv);
 }

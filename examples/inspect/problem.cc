@@ -120,6 +120,16 @@ class NumberedState : public StateSource {
   const StateTree& state_;
 };
 
+// The state of those events that the graph has.
+StateTree StateOf(const RoomGraph& graph, const std::vector<std::string>& ids) {
+  StateTree state;
+  for (const std::string& id : ids) {
+    const EventIdx event = graph.Find(id);
+    if (event != kNoIndex) graph.Apply(event, &state);
+  }
+  return state;
+}
+
 // Works out the state after each event from those after its prev events; the
 // states to resolve are those after the newest ones.
 void Replay(Problem* problem) {
@@ -128,6 +138,7 @@ void Replay(Problem* problem) {
   std::set<std::string_view> newest;
   for (const size_t i : InOrder(problem->room, &Event::prev_events)) {
     const Event& event = *problem->room.events()[i];
+    if (problem->room.IsOutlier(event.event_id())) continue;
     std::vector<StateTree> before;
     for (const std::string& prev : event.prev_events()) {
       const auto found = after.find(prev);
@@ -136,6 +147,9 @@ void Replay(Problem* problem) {
       newest.erase(found->first);
     }
     StateTree state = resolver.Resolve(before);
+    if (const auto* given = problem->room.StateBefore(event.event_id())) {
+      state = StateOf(*problem->graph, *given);
+    }
     const EventIdx number = problem->graph->Find(event.event_id());
     const Verdict verdict =
         CheckStateAuth(event, NumberedState(*problem, state));
@@ -149,6 +163,10 @@ void Replay(Problem* problem) {
   }
   for (const std::string_view id : newest) {
     problem->states.push_back(after[id]);
+  }
+  if (!problem->room.current_state().empty()) {
+    problem->states.push_back(
+        StateOf(*problem->graph, problem->room.current_state()));
   }
 }
 

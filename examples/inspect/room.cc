@@ -28,6 +28,14 @@ Result<const RoomVersionRules*> FindVersion(
                "add it, or name the version with --room-version");
 }
 
+// Whether the first object is the first line of a room file.
+bool IsRoomFile(const std::vector<PlacedObject>& objects) {
+  if (objects.empty()) return false;
+  const Result<json::Document> first =
+      json::Document::ParseView(objects[0].json);
+  return first.ok() && first->root()["matrixcore_room"];
+}
+
 }  // namespace
 
 Result<const RoomVersionRules*> RulesOf(std::string_view where,
@@ -67,6 +75,21 @@ const Event* Room::Find(std::string_view event_id) const {
   return found == by_id_.end() ? nullptr : events_[found->second].get();
 }
 
+const std::vector<std::string>* Room::StateBefore(
+    std::string_view event_id) const {
+  const auto found = states_before_.find(event_id);
+  return found == states_before_.end() ? nullptr : &found->second;
+}
+
+void Room::TakeRecord(json::Value record) {
+  const std::string_view event_id = record["state_before"].StringOr("");
+  std::vector<std::string>& ids =
+      event_id.empty() ? current_state_ : states_before_[std::string(event_id)];
+  for (const json::Value id : record["state"]) {
+    ids.emplace_back(id.StringOr(""));
+  }
+}
+
 Result<Room> Room::Read(const std::vector<Input>& pdus,
                         std::string_view room_version) {
   Room room;
@@ -80,25 +103,37 @@ Result<Room> Room::Read(const std::vector<Input>& pdus,
                       room_version.empty()
                           ? FindVersion(room.where_, objects)
                           : RulesOf("--room-version", room_version));
+  const bool is_room_file = IsRoomFile(objects);
+  std::vector<std::string> places;  // Of the events.
   for (size_t i = 0; i < objects.size(); ++i) {
     MC_ASSIGN_OR_RETURN(const json::Document pdu,
                         json::Document::ParseView(objects[i].json));
+    if (is_room_file && !pdu.root()["type"]) {
+      room.TakeRecord(pdu.root());
+      continue;
+    }
     MC_ASSIGN_OR_RETURN(EventPtr event,
                         LoadEvent(objects[i].where, pdu.root(), *room.rules_));
-    const auto [known, is_new] = room.by_id_.emplace(event->event_id(), i);
+    const auto [known, is_new] =
+        room.by_id_.emplace(event->event_id(), room.events_.size());
     if (!is_new) {
-      return Wrong(
-          objects[i].where,
-          fmt::format("event_id {} is that of {} too; leave one out",
-                      event->event_id(), objects[known->second].where));
+      return Wrong(objects[i].where,
+                   fmt::format("event_id {} is that of {} too; leave one out",
+                               event->event_id(), places[known->second]));
     }
-    if (pdu.root()["rejected"].AsBool().value_or(false)) {
+    const json::Value marks =
+        is_room_file ? pdu.root()["unsigned"] : pdu.root();
+    if (marks["rejected"].AsBool().value_or(false)) {
       room.rejected_.insert(event->event_id());
+    }
+    if (is_room_file && marks["outlier"].AsBool().value_or(false)) {
+      room.outliers_.insert(event->event_id());
     }
     if (room.create_ == nullptr && event->Is(kTypeCreate, "")) {
       room.create_ = event.get();
     }
     room.events_.push_back(std::move(event));
+    places.push_back(objects[i].where);
   }
   return room;
 }

@@ -27,6 +27,8 @@ Result<EventPtr> LoadEvent(const std::string& where, json::Value pdu,
 // The events of a room, by id and in the order of their files.
 class Room {
  public:
+  // Also reads the files of matrixcore-admin export-room: lines that are no
+  // events are told by their lack of a type.
   // kInvalidArgument when a PDU is no event, an id is missing or repeated, or
   // the version is neither given nor found.
   static Result<Room> Read(const std::vector<Input>& pdus,
@@ -40,6 +42,17 @@ class Room {
   }
   // The room's create event, or null.
   const Event* create() const { return create_; }
+  // The state before an event, as ids, that a room file gives as it follows
+  // events which are not in the file; null for others.
+  const std::vector<std::string>* StateBefore(std::string_view event_id) const;
+  // Of a room file: events without their surroundings, which no replay sees.
+  bool IsOutlier(std::string_view event_id) const {
+    return outliers_.count(event_id) != 0;
+  }
+  // The current state, as ids, if the file has only that.
+  const std::vector<std::string>& current_state() const {
+    return current_state_;
+  }
   // The names of the files, for messages.
   const std::string& where() const { return where_; }
 
@@ -47,11 +60,17 @@ class Room {
   Result<RoomGraph> MakeGraph() const;
 
  private:
+  // Of a room file, what is no event.
+  void TakeRecord(json::Value record);
+
   const RoomVersionRules* rules_ = nullptr;
   std::string where_;
   std::vector<EventPtr> events_;
   std::map<std::string, size_t, std::less<>> by_id_;
   std::set<std::string, std::less<>> rejected_;
+  std::set<std::string, std::less<>> outliers_;
+  std::vector<std::string> current_state_;
+  std::map<std::string, std::vector<std::string>, std::less<>> states_before_;
   const Event* create_ = nullptr;
 };
 
