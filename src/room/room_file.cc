@@ -8,7 +8,7 @@
 
 #include "matrixcore/base/bytes.h"
 #include "matrixcore/crypto/base64.h"
-#include "matrixcore/crypto/hash.h"
+#include "matrixcore/crypto/hasher.h"
 #include "matrixcore/json/value.h"
 #include "matrixcore/json/writer.h"
 #include "matrixcore/room/room_reader.h"
@@ -44,21 +44,6 @@ void WriteIds(json::Writer& w, std::string_view name,
   for (const std::string& id : ids) w.String(id);
   w.EndArray();
 }
-
-// A hash over lines, each with those before it; without their ends.
-class LineHash {
- public:
-  void Add(std::string_view line) {
-    if (line.ends_with('\n')) line.remove_suffix(1);
-    std::string bytes(AsText(digest_));
-    bytes += line;
-    digest_ = Sha256(bytes);
-  }
-  std::string Hex() const { return HexEncode(digest_); }
-
- private:
-  Sha256Digest digest_ = {};
-};
 
 // --- The line of each record ---
 
@@ -131,7 +116,7 @@ void Line(json::Writer& w, const RoomFileEnd& end) {
 
 struct RoomFileWriter::Rep {
   Sink sink;
-  LineHash hash;
+  Sha256Hasher hasher;
   uint64_t events = 0;
   std::string line;
 };
@@ -148,13 +133,13 @@ Status RoomFileWriter::Write(const RoomFileRecord& record) {
   json::Writer w(&rep_->line);
   std::visit([&w](const auto& of_kind) { Line(w, of_kind); }, record);
   rep_->line += '\n';
-  rep_->hash.Add(rep_->line);
+  rep_->hasher.Update(AsBytes(rep_->line));
   if (std::holds_alternative<RoomFileEvent>(record)) ++rep_->events;
   return rep_->sink(rep_->line);
 }
 
 Status RoomFileWriter::Finish() {
-  const RoomFileEnd end{rep_->events, rep_->hash.Hex()};
+  const RoomFileEnd end{rep_->events, HexEncode(rep_->hasher.Finish())};
   rep_->line.clear();
   json::Writer w(&rep_->line);
   Line(w, end);
@@ -192,7 +177,7 @@ struct RoomFileReader::Rep {
   const RoomVersionRules* rules = nullptr;
   bool has_head = false;
   bool done = false;
-  LineHash hash;
+  Sha256Hasher hasher;
 };
 
 RoomFileReader::RoomFileReader(Source source)
@@ -336,7 +321,7 @@ Result<RoomFileRecord> RoomFileReader::Rep::ParseEnd(json::Value end) {
                  StatusCode::kDataLoss);
   }
   record.events = events;
-  if (record.sha256 != hash.Hex()) {
+  if (record.sha256 != HexEncode(hasher.Finish())) {
     return Wrong(
         "the SHA-256 of the lines before is not the one named here: "
         "the file was changed after it was written",
@@ -404,7 +389,8 @@ Result<std::optional<RoomFileRecord>> RoomFileReader::Next() {
     MC_ASSIGN_OR_RETURN(const auto more, rep_->NextLine());
     if (more) return rep_->Wrong("a line stands after the end record");
   } else {
-    rep_->hash.Add(*line);
+    rep_->hasher.Update(AsBytes(*line));
+    rep_->hasher.Update(AsBytes("\n"));
   }
   return std::optional<RoomFileRecord>(std::move(record));
 }

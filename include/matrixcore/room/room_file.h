@@ -70,9 +70,7 @@ struct RoomFileHead {
 // The last line: proves that the others are all there.
 struct RoomFileEnd {
   uint64_t events = 0;
-  // Of all lines before, in hexadecimal: each hashed behind the hash of those
-  // before it (at first 32 zero bytes), without its end.
-  std::string sha256;
+  std::string sha256;  // Of all lines before, in hexadecimal.
 };
 using RoomFileRecord =
     std::variant<RoomFileHeader, RoomFileKey, RoomFileStateBefore,
