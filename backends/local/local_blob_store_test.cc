@@ -44,12 +44,28 @@ class TestDirectory {
 class LocalBlobFixture : public BlobFixture {
  public:
   Result<std::unique_ptr<BlobStore>> Open() override {
-    return OpenLocalBlobStore(directory_.path() + "/media");
+    return OpenLocalBlobStore(media_);
   }
   bool durable() const override { return true; }
+  bool Crash() override {
+    const std::string copy = directory_.path() + "/crashed";
+    fs::copy(media_, copy, fs::copy_options::recursive);
+    media_ = copy;
+    return true;
+  }
+  bool Tear(std::string_view) override {
+    // The only one.
+    for (const auto& entry : fs::recursive_directory_iterator(media_)) {
+      if (!entry.is_regular_file()) continue;
+      fs::resize_file(entry.path(), entry.file_size() / 2);
+      return true;
+    }
+    return false;
+  }
 
  private:
   const TestDirectory directory_;
+  std::string media_ = directory_.path() + "/media";
 };
 
 std::unique_ptr<BlobFixture> MakeBlobs() {

@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "matrixcore/backends/sqlite.h"
+#include "matrixcore/base/mutex.h"
 #include "matrixcore/base/random.h"
 #include "sqlite/sqlite_test_schema_test.h"
 #include "sqlite/test_directory_test.h"
@@ -31,6 +33,7 @@ struct Trigger {
 struct Faults {
   Trigger writes;
   Trigger syncs;
+  Mutex instant;  // Held by each call that changes a file.
   std::atomic<int> failures{0};
   std::atomic<int> all_writes{0};
   std::atomic<int> all_syncs{0};
@@ -61,6 +64,7 @@ int Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 at) {
   ++TheFaults().all_writes;
   const int fault = TheFaults().Consult(TheFaults().writes);
   if (fault != SQLITE_OK) return fault;
+  MutexLock lock(TheFaults().instant);
   return Real(file)->pMethods->xWrite(Real(file), data, size, at);
 }
 int Sync(sqlite3_file* file, int flags) {
@@ -81,6 +85,7 @@ const sqlite3_io_methods kMethods = {
     .xWrite = Write,
     .xTruncate =
         [](sqlite3_file* f, sqlite3_int64 size) {
+          MutexLock lock(TheFaults().instant);
           return Real(f)->pMethods->xTruncate(Real(f), size);
         },
     .xSync = Sync,
@@ -183,6 +188,17 @@ void FaultVfs::FailWrites(int code, int after) {
 void FaultVfs::FailSyncs(int code, int after) {
   TheFaults().syncs.after = after;
   TheFaults().syncs.code = code;
+}
+
+void FaultVfs::CopyAsCrashed(const std::string& from, const std::string& to) {
+  MutexLock lock(TheFaults().instant);
+  for (const char* const end : {"", "-wal"}) {
+    std::filesystem::remove(to + end);
+    if (std::filesystem::exists(from + end)) {
+      std::filesystem::copy_file(from + end, to + end);
+    }
+  }
+  std::filesystem::remove(to + "-shm");
 }
 
 int FaultVfs::failures() const { return TheFaults().failures; }

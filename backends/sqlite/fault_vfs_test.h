@@ -21,6 +21,10 @@ class FaultVfs {
   // The same for the calls that make writes durable.
   void FailSyncs(int code, int after = 0);
 
+  // Copies the file and its log, as the sudden end of this process would leave
+  // them: nothing is written meanwhile.
+  void CopyAsCrashed(const std::string& from, const std::string& to);
+
   // How often a call has failed.
   int failures() const;
   // How many writes there were, and calls that make durable, failed ones

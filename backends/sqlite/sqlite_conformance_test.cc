@@ -8,6 +8,7 @@
 #include "matrixcore/backends/sqlite.h"
 #include "matrixcore/testing/conformance_gtest.h"
 #include "matrixcore/testing/store_conformance.h"
+#include "sqlite/fault_vfs_test.h"
 #include "sqlite/test_directory_test.h"
 
 namespace matrixcore {
@@ -17,12 +18,22 @@ class SqliteStoreFixture : public StoreFixture {
  public:
   explicit SqliteStoreFixture(SqliteOptions options) : options_(options) {}
   Result<std::unique_ptr<Store>> Open(const Schema& schema) override {
-    return OpenSqliteStore(directory_.File("store.db"), schema, options_);
+    return OpenSqliteStore(path_, schema, options_);
   }
   bool durable() const override { return true; }
+  bool Crash() override {
+    const std::string copy =
+        directory_.File("crashed" + std::to_string(++crashes_) + ".db");
+    vfs_.CopyAsCrashed(path_, copy);
+    path_ = copy;
+    return true;
+  }
 
  private:
+  FaultVfs vfs_;
   const TestDirectory directory_;
+  std::string path_ = directory_.File("store.db");
+  int crashes_ = 0;
   const SqliteOptions options_;
 };
 

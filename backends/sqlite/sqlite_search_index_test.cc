@@ -10,6 +10,7 @@
 #include "matrixcore/testing/conformance_gtest.h"
 #include "matrixcore/testing/search_conformance.h"
 #include "sqlite/connection.h"
+#include "sqlite/fault_vfs_test.h"
 #include "sqlite/test_directory_test.h"
 
 namespace matrixcore {
@@ -24,15 +25,23 @@ class SqliteSearchFixture : public SearchFixture {
     Open();
     return true;
   }
+  bool Crash() override {
+    const std::string copy = directory_.File("crashed.db");
+    vfs_.CopyAsCrashed(path_, copy);
+    path_ = copy;
+    return Reopen();
+  }
 
  private:
   void Open() {
-    auto opened = OpenSqliteSearchIndex(directory_.File("search.db"));
+    auto opened = OpenSqliteSearchIndex(path_);
     ASSERT_TRUE(opened.ok()) << opened.status().ToString();
     index_ = std::move(opened).value();
   }
 
+  FaultVfs vfs_;
   TestDirectory directory_;
+  std::string path_ = directory_.File("search.db");
   std::unique_ptr<SearchIndex> index_;
 };
 

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "matrixcore/testing/linearizability.h"
+
 namespace matrixcore {
 namespace {
 
@@ -253,6 +255,87 @@ void KeepsBlobsWhenReopened(BlobFixture& fixture, Findings& findings) {
   session.ExpectNone("gone", "reopened");
 }
 
+// A blob that is replaced again and again: who reads it gets one that was there
+// meanwhile, whole.
+void BlobsAreLinearizable(BlobFixture& fixture, Findings& findings) {
+  Session session(fixture, findings);
+  if (!session.ok()) return;
+  const auto bytes_of = [](int64_t number) {
+    return fmt::format("{:0>7}", number) + std::string(20'000, 'x');
+  };
+  session.Write("n", bytes_of(0));
+  History<CounterModel::Call> history;
+  std::vector<std::thread> threads;
+  for (int64_t t = 0; t < 2; ++t) {
+    threads.emplace_back([&, t] {
+      for (int64_t i = 1; i <= 30; ++i) {
+        const int64_t number = t * 1'000 + i;
+        const uint64_t began = history.Begin();
+        session.Write("n", bytes_of(number));
+        history.End(began, {.kind = CounterModel::kSet, .amount = number});
+      }
+    });
+    threads.emplace_back([&] {
+      for (int i = 0; i < 40; ++i) {
+        const uint64_t began = history.Begin();
+        const auto reader = session.Open("n");
+        if (reader == nullptr) return;
+        const auto bytes = reader->Read(0, SIZE_MAX);
+        if (!findings.Expect(bytes.ok() && bytes->size() == 20'007,
+                             "a blob that is replaced is not whole")) {
+          return;
+        }
+        history.End(began, {.kind = CounterModel::kRead,
+                            .answer = std::stoll(bytes->substr(0, 7))});
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  if (!findings.empty()) return;
+  const std::string wrong = FindContradiction(history.Take(), CounterModel());
+  findings.Expect(wrong.empty(), "a blob that is replaced: " + wrong);
+}
+
+void KeepsWhatWasCommittedWhenItCrashes(BlobFixture& fixture,
+                                        Findings& findings) {
+  if (!fixture.durable()) return;
+  {
+    Session session(fixture, findings);
+    if (!session.ok()) return;
+    session.Write("kept", Pattern(100'000));
+    session.Write("replaced", "old");
+    session.Write("replaced", "new");
+    session.Write("gone", "deleted");
+    session.Good(session.store().Delete("gone"), "delete");
+    const auto half = session.Create("half");
+    const auto instead = session.Create("kept");
+    if (half == nullptr || instead == nullptr) return;
+    session.Good(half->Append(AsBytes("not yet")), "append");
+    session.Good(instead->Append(AsBytes("not yet")), "append");
+    if (!fixture.Crash()) return;
+  }
+  Session session(fixture, findings);
+  if (!session.ok()) return;
+  session.ExpectBlob("kept", Pattern(100'000), "after a crash");
+  session.ExpectBlob("replaced", "new", "after a crash");
+  session.ExpectNone("gone", "a deleted blob after a crash");
+  session.ExpectNone("half", "a blob that was being written at a crash");
+  session.Write("half", "whole");
+  session.ExpectBlob("half", "whole", "written again after a crash");
+}
+
+void SaysWhenBytesAreMissing(BlobFixture& fixture, Findings& findings) {
+  Session session(fixture, findings);
+  if (!session.ok()) return;
+  session.Write("a", Pattern(100'000));
+  const auto reader = session.Open("a");
+  if (reader == nullptr || !fixture.Tear("a")) return;
+  session.Fails(reader->Read(60'000, 1'000).status(), StatusCode::kDataLoss,
+                "bytes that are missing");
+  session.Fails(reader->Read(0, 100'000).status(), StatusCode::kDataLoss,
+                "a blob of which bytes are missing");
+}
+
 constexpr BlobCheck kChecks[] = {
     {"KeepsWhatIsWritten", KeepsWhatIsWritten},
     {"StreamsLargeBlobs", StreamsLargeBlobs},
@@ -263,6 +346,9 @@ constexpr BlobCheck kChecks[] = {
     {"RefusesOtherKeys", RefusesOtherKeys},
     {"OneOfManyWritersWins", OneOfManyWritersWins},
     {"KeepsBlobsWhenReopened", KeepsBlobsWhenReopened},
+    {"BlobsAreLinearizable", BlobsAreLinearizable},
+    {"KeepsWhatWasCommittedWhenItCrashes", KeepsWhatWasCommittedWhenItCrashes},
+    {"SaysWhenBytesAreMissing", SaysWhenBytesAreMissing},
 };
 
 }  // namespace

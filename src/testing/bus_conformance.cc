@@ -15,12 +15,11 @@
 namespace matrixcore {
 namespace {
 
-// How long a message may take before it counts as lost, in real time.
-constexpr Duration kPatience = seconds(10);
-
 // Notes what it hears.  Must outlive its subscription.
 class Ear {
  public:
+  explicit Ear(const BusFixture& fixture) : patience_(fixture.patience()) {}
+
   Bus::Listener Listener() {
     return {.message =
                 [this](std::string_view message) {
@@ -34,12 +33,13 @@ class Ear {
   // What was heard, once it is at least `count` messages.
   std::vector<std::string> Wait(size_t count) {
     MutexLock lock(mutex_);
-    while (heard_.size() < count && changed_.WaitFor(mutex_, kPatience)) {
+    while (heard_.size() < count && changed_.WaitFor(mutex_, patience_)) {
     }
     return heard_;
   }
 
  private:
+  const Duration patience_;
   Mutex mutex_;
   CondVar changed_;
   std::vector<std::string> heard_ MC_GUARDED_BY(mutex_);
@@ -70,9 +70,9 @@ void ExpectHeard(Ear& ear, const std::vector<std::string>& messages,
 }
 
 void ReachesEverySubscription(BusFixture& fixture, Findings& findings) {
-  Ear a;
-  Ear b;
-  Ear other;
+  Ear a(fixture);
+  Ear b(fixture);
+  Ear other(fixture);
   Publish(fixture.first(), "t", "nobody listens yet", findings);
   const auto one = Subscribe(fixture.first(), "t", a.Listener(), findings);
   const auto two = Subscribe(fixture.second(), "t", b.Listener(), findings);
@@ -90,7 +90,7 @@ void CarriesAnyBytes(BusFixture& fixture, Findings& findings) {
   const std::vector<std::string> messages = {
       "",     std::string("\0", 1),  std::string("a\0b", 3), "'", "\xff",
       "\r\n", std::string(4000, 'm')};
-  Ear ear;
+  Ear ear(fixture);
   const auto subscription =
       Subscribe(fixture.second(), std::string("\0topic'\xff", 8),
                 ear.Listener(), findings);
@@ -104,8 +104,8 @@ void CarriesAnyBytes(BusFixture& fixture, Findings& findings) {
 }
 
 void StopsWithTheSubscription(BusFixture& fixture, Findings& findings) {
-  Ear gone;
-  Ear stays;
+  Ear gone(fixture);
+  Ear stays(fixture);
   auto subscription =
       Subscribe(fixture.first(), "t", gone.Listener(), findings);
   const auto second =
@@ -122,7 +122,7 @@ void StopsWithTheSubscription(BusFixture& fixture, Findings& findings) {
 void KeepsTheOrderOfEachPublisher(BusFixture& fixture, Findings& findings) {
   constexpr int kPublishers = 3;
   constexpr int kMessages = 300;
-  Ear ear;
+  Ear ear(fixture);
   std::atomic<int> running{0};
   Bus::Listener listener = ear.Listener();
   const auto subscription =
@@ -159,7 +159,7 @@ void KeepsTheOrderOfEachPublisher(BusFixture& fixture, Findings& findings) {
 }
 
 void ACallbackMayPublish(BusFixture& fixture, Findings& findings) {
-  Ear ear;
+  Ear ear(fixture);
   const auto answers =
       Subscribe(fixture.first(), "answers", ear.Listener(), findings);
   const auto questions =
@@ -182,7 +182,7 @@ void ACallbackMayEndItsSubscription(BusFixture& fixture, Findings& findings) {
   Mutex mutex;
   SubscriptionPtr subscription;
   std::atomic<int> calls{0};
-  Ear after;
+  Ear after(fixture);
   {
     MutexLock lock(mutex);
     subscription = Subscribe(fixture.first(), "t",
@@ -229,6 +229,63 @@ void TheEndWaitsForARunningCallback(BusFixture& fixture, Findings& findings) {
   publisher.join();
 }
 
+// Threads that subscribe and leave while others publish: whoever listens the
+// whole time misses nothing.
+void SubscriptionsComeAndGo(BusFixture& fixture, Findings& findings) {
+  constexpr size_t kMessages = 200;
+  Ear ear(fixture);
+  const auto listener =
+      Subscribe(fixture.second(), "t", ear.Listener(), findings);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 2; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 100; ++i) {
+        const auto gone = std::make_shared<std::atomic<bool>>(false);
+        auto passing = Subscribe(
+            t == 0 ? fixture.first() : fixture.second(), "t",
+            {.message =
+                 [&findings, gone](std::string_view) {
+                   findings.Expect(!*gone, "a callback after the end");
+                 },
+             .resync = nullptr},
+            findings);
+        std::this_thread::yield();
+        passing = nullptr;
+        *gone = true;
+      }
+    });
+  }
+  for (size_t i = 0; i < kMessages; ++i) {
+    Publish(fixture.first(), "t", std::to_string(i), findings);
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::vector<std::string> all;
+  for (size_t i = 0; i < kMessages; ++i) all.push_back(std::to_string(i));
+  ExpectHeard(ear, all, "messages while others come and go", findings);
+}
+
+void TellsToLookAgain(BusFixture& fixture, Findings& findings) {
+  Ear ear(fixture);
+  Ear resyncs(fixture);
+  const auto told =
+      Subscribe(fixture.second(), "t",
+                {.message = ear.Listener().message,
+                 .resync = [note = resyncs.Listener().message] { note("r"); }},
+                findings);
+  Ear other(fixture);
+  const auto untold =
+      Subscribe(fixture.second(), "t", other.Listener(), findings);
+  if (!fixture.Reconnect()) return;
+  findings.Expect(!resyncs.Wait(1).empty(),
+                  "a subscriber that missed messages is not told so");
+  Publish(fixture.first(), "t", "after", findings);
+  const auto last = [](const std::vector<std::string>& heard) {
+    return !heard.empty() && heard.back() == "after";
+  };
+  findings.Expect(last(ear.Wait(1)) && last(other.Wait(1)),
+                  "no message after a connection was found again");
+}
+
 constexpr BusCheck kChecks[] = {
     {"ReachesEverySubscription", ReachesEverySubscription},
     {"CarriesAnyBytes", CarriesAnyBytes},
@@ -237,6 +294,8 @@ constexpr BusCheck kChecks[] = {
     {"ACallbackMayPublish", ACallbackMayPublish},
     {"ACallbackMayEndItsSubscription", ACallbackMayEndItsSubscription},
     {"TheEndWaitsForARunningCallback", TheEndWaitsForARunningCallback},
+    {"SubscriptionsComeAndGo", SubscriptionsComeAndGo},
+    {"TellsToLookAgain", TellsToLookAgain},
 };
 
 }  // namespace

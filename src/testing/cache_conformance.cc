@@ -7,6 +7,9 @@
 #include <thread>
 #include <vector>
 
+#include "matrixcore/base/random.h"
+#include "matrixcore/testing/linearizability.h"
+
 namespace matrixcore {
 namespace {
 
@@ -138,6 +141,52 @@ void CountsFromManyThreads(CacheFixture& fixture, Findings& findings) {
   ExpectSum(cache, "n", 0, 2000, "additions of 4 threads", findings);
 }
 
+void SumsStopAtTheEndsOfTheirRange(CacheFixture& fixture, Findings& findings) {
+  Cache& cache = fixture.cache();
+  ExpectSum(cache, "n", INT64_MAX, INT64_MAX, "a large sum", findings);
+  ExpectSum(cache, "n", 1, INT64_MAX, "a sum above int64", findings);
+  ExpectSum(cache, "m", INT64_MIN, INT64_MIN, "a small sum", findings);
+  ExpectSum(cache, "m", -1, INT64_MIN, "a sum below int64", findings);
+}
+
+// Each answer of one counter, explained by one order of the calls.
+void CountersAreLinearizable(CacheFixture& fixture, Findings& findings) {
+  Cache& cache = fixture.cache();
+  History<CounterModel::Call> history;
+  std::vector<std::thread> threads;
+  for (uint64_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      const auto random = NewSeededRandom(t);
+      for (int i = 0; i < 60; ++i) {
+        CounterModel::Call call;
+        const uint64_t began = history.Begin();
+        switch (random->Below(8)) {
+          case 0:
+            cache.Erase("n");
+            call.kind = CounterModel::kSet;
+            break;
+          case 1:
+          case 2: {
+            const auto text = cache.Get("n");
+            call.answer = text.has_value() ? std::stoll(*text) : 0;
+            break;
+          }
+          default: {
+            call = {.kind = CounterModel::kAdd, .amount = 1 + i % 3};
+            const auto sum = cache.Add("n", call.amount, kLife);
+            if (!findings.Expect(sum.ok(), "Add fails")) return;
+            call.answer = *sum;
+          }
+        }
+        history.End(began, call);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const std::string wrong = FindContradiction(history.Take(), CounterModel());
+  findings.Expect(wrong.empty(), "a counter: " + wrong);
+}
+
 constexpr CacheCheck kChecks[] = {
     {"KeepsAndReplaces", KeepsAndReplaces},
     {"KeepsAnyBytes", KeepsAnyBytes},
@@ -146,6 +195,8 @@ constexpr CacheCheck kChecks[] = {
     {"TheFirstAddSetsTheLife", TheFirstAddSetsTheLife},
     {"DropsWhatIsTooLarge", DropsWhatIsTooLarge},
     {"CountsFromManyThreads", CountsFromManyThreads},
+    {"SumsStopAtTheEndsOfTheirRange", SumsStopAtTheEndsOfTheirRange},
+    {"CountersAreLinearizable", CountersAreLinearizable},
 };
 
 }  // namespace

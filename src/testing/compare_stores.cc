@@ -85,14 +85,6 @@ class Generator {
     return std::string(kTexts[Below(std::size(kTexts))]);
   }
 
-  static BatchRow AsBatch(const Row& row) {
-    BatchRow out;
-    for (const Cell& cell : row) {
-      std::visit([&out](const auto& value) { out.emplace_back(value); }, cell);
-    }
-    return out;
-  }
-
   // Sometimes with a position instead of a number.
   BatchRow WithPositions(BatchRow row, const WriteBatch& batch) {
     for (BatchCell& cell : row) {
@@ -110,7 +102,7 @@ class Generator {
     for (const ColumnSpec& column : table.columns) {
       row.push_back(CellFor(column, true));
     }
-    const BatchRow cells = WithPositions(AsBatch(row), batch);
+    const BatchRow cells = WithPositions(AsBatchRow(row), batch);
     const BatchRow key(cells.begin(),
                        cells.begin() + std::ptrdiff_t{table.key_columns});
     switch (Below(10)) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "matrixcore/base/mutex.h"
+#include "matrixcore/testing/linearizability.h"
 
 namespace matrixcore {
 namespace {
@@ -126,6 +127,7 @@ void LetsOneThroughAtATime(CoordinatorFixture& fixture, Findings& findings) {
         if (lease == nullptr) return;
         findings.Expect(++inside == 1, "two hold one key");
         ++unguarded;
+        std::this_thread::yield();
         --inside;
       }
     });
@@ -172,6 +174,61 @@ void ServesWaitersInOrder(CoordinatorFixture& fixture, Findings& findings) {
   findings.Add("waiters are not served in the order in which they came");
 }
 
+void AWaiterThatGaveUpHoldsNothing(CoordinatorFixture& fixture,
+                                   Findings& findings) {
+  LeasePtr lease = Acquire(fixture.first(), "k", findings);
+  if (lease == nullptr) return;
+  const MonotonicTime past = fixture.clock().Monotonic();
+  for (int i = 0; i < 3; ++i) {
+    findings.Expect(!fixture.second().Acquire("k", past).ok(),
+                    "a held key is acquired");
+  }
+  findings.Expect(lease->held(), "a lease ends because others wanted it");
+  lease = nullptr;
+  findings.Expect(IsFree(fixture.first(), "k", findings),
+                  "a key is held for a waiter that gave up");
+}
+
+// Leases are tried for and released by many; an order is sought that explains
+// who got one.
+void LeasesAreLinearizable(CoordinatorFixture& fixture, Findings& findings) {
+  History<LeaseModel::Call> history;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      Coordinator& own = t % 2 == 0 ? fixture.first() : fixture.second();
+      for (int i = 0; i < 60; ++i) {
+        const uint64_t began = history.Begin();
+        auto lease = own.TryAcquire("k");
+        if (!findings.Expect(lease.ok(), "TryAcquire fails")) return;
+        const uint64_t token = *lease == nullptr ? 0 : (*lease)->token();
+        history.End(began, {LeaseModel::kTry, token});
+        if (token == 0) continue;
+        std::this_thread::yield();
+        const uint64_t releasing = history.Begin();
+        *lease = nullptr;
+        history.End(releasing, {LeaseModel::kRelease, token});
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const std::string wrong = FindContradiction(history.Take(), LeaseModel());
+  findings.Expect(wrong.empty(), "leases of one key: " + wrong);
+}
+
+void ALostLeaseSaysSo(CoordinatorFixture& fixture, Findings& findings) {
+  LeasePtr lost = Acquire(fixture.first(), "k", findings);
+  if (lost == nullptr || !fixture.Lose("k")) return;
+  findings.Expect(!lost->held(), "held() of a lease that was lost");
+  const LeasePtr next = Acquire(fixture.second(), "k", findings);
+  if (next == nullptr) return;
+  findings.Expect(next->token() > lost->token(),
+                  "a token that has not grown after a lease was lost");
+  lost = nullptr;
+  findings.Expect(next->held() && !IsFree(fixture.first(), "k", findings),
+                  "the end of a lost lease releases the key of its successor");
+}
+
 constexpr CoordinatorCheck kChecks[] = {
     {"OneHoldsAKey", OneHoldsAKey},
     {"AnyTextIsAKey", AnyTextIsAKey},
@@ -180,6 +237,9 @@ constexpr CoordinatorCheck kChecks[] = {
     {"HandsOverToWhoWaits", HandsOverToWhoWaits},
     {"LetsOneThroughAtATime", LetsOneThroughAtATime},
     {"ServesWaitersInOrder", ServesWaitersInOrder},
+    {"AWaiterThatGaveUpHoldsNothing", AWaiterThatGaveUpHoldsNothing},
+    {"LeasesAreLinearizable", LeasesAreLinearizable},
+    {"ALostLeaseSaysSo", ALostLeaseSaysSo},
 };
 
 }  // namespace

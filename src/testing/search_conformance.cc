@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <atomic>
 #include <initializer_list>
 #include <random>
 #include <string>
@@ -307,6 +308,58 @@ void SearchesWhileItChanges(SearchFixture& fixture, Findings& findings) {
                   "not everything was found in the end");
 }
 
+// One document is replaced by the next, again and again: a search finds exactly
+// one, whenever it comes.
+void ChangesHappenTogether(SearchFixture& fixture, Findings& findings) {
+  SearchIndex& index = fixture.index();
+  constexpr int kSearches = 60;
+  if (!Put(index, {Document(1, 1, "text of one")}, findings)) return;
+  std::atomic<bool> stop{false};
+  std::atomic<int> searches{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 2; ++t) {
+    threads.emplace_back([&] {
+      while (!stop) {
+        const size_t found = Found(index, Query("text"), findings).size();
+        ++searches;
+        findings.Expect(found == 1,
+                        fmt::format("half of a change is seen: {} documents "
+                                    "instead of 1",
+                                    found));
+      }
+    });
+  }
+  for (int64_t id = 2; id <= 60 || searches < kSearches; ++id) {
+    SearchChanges changes;
+    changes.erased = {id - 1};
+    changes.put = {Document(id, 1, "text of one")};
+    if (!Apply(index, changes, findings)) break;
+  }
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+}
+
+// What it holds goes with the position that it tells.
+void IsWhatItSaysAfterACrash(SearchFixture& fixture, Findings& findings) {
+  for (int64_t id = 1; id <= 20; ++id) {
+    SearchChanges changes;
+    changes.put = {Document(id, 1, "text")};
+    changes.position = id;
+    if (!Apply(fixture.index(), changes, findings)) return;
+  }
+  if (!fixture.Crash()) return;
+  const auto position = fixture.index().Position();
+  if (!findings.Expect(position.ok() && *position >= 0 && *position <= 20,
+                       "the position after a crash")) {
+    return;
+  }
+  Ids expected;
+  for (int64_t id = *position; id > 0; --id) expected.push_back(id);
+  ExpectFound(fixture.index(), Query("text"), expected,
+              fmt::format("an index that has come to {} at a crash", *position),
+              findings);
+}
+
 void RefusesAfterClose(SearchFixture& fixture, Findings& findings) {
   SearchIndex& index = fixture.index();
   index.Close();
@@ -333,6 +386,8 @@ constexpr SearchCheck kChecks[] = {
     {"RemembersItsPosition", RemembersItsPosition},
     {"FindsWhatMatchesAndNothingElse", FindsWhatMatchesAndNothingElse},
     {"SearchesWhileItChanges", SearchesWhileItChanges},
+    {"ChangesHappenTogether", ChangesHappenTogether},
+    {"IsWhatItSaysAfterACrash", IsWhatItSaysAfterACrash},
     {"RefusesAfterClose", RefusesAfterClose},
 };
 

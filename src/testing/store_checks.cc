@@ -196,6 +196,15 @@ std::vector<Row> ScanOn(Snapshot& snapshot, const ScanSpec& spec,
   return {};
 }
 
+BatchRow AsBatchRow(const Row& row) {
+  BatchRow cells;
+  for (const Cell& cell : row) {
+    std::visit([&cells](const auto& value) { cells.emplace_back(value); },
+               cell);
+  }
+  return cells;
+}
+
 std::optional<Row> Session::Get(const TableSpec& table, const Row& key) {
   const auto snapshot = TakeSnapshot();
   if (snapshot == nullptr) return std::nullopt;
@@ -243,7 +252,8 @@ std::span<const StoreCheck> StoreChecks() {
     for (const auto part :
          {conformance::BasicChecks(), conformance::BatchChecks(),
           conformance::ScanChecks(), conformance::ConcurrencyChecks(),
-          conformance::DurabilityChecks()}) {
+          conformance::LinearizabilityChecks(), conformance::DurabilityChecks(),
+          conformance::MigrationChecks()}) {
       all.insert(all.end(), part.begin(), part.end());
     }
     return all;

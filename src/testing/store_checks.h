@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -102,11 +103,19 @@ void ExpectEqual(const T& actual, const T& expected, std::string_view what,
   }
 }
 
+// Runs `run(i)` for each i below `count` on a thread of its own, and waits.
+void RunThreads(size_t count, const std::function<void(size_t)>& run);
+
+// A row, as a batch takes it.
+BatchRow AsBatchRow(const Row& row);
+
 // The checks of each file.
 std::span<const StoreCheck> BasicChecks();
 std::span<const StoreCheck> BatchChecks();
 std::span<const StoreCheck> ScanChecks();
 std::span<const StoreCheck> ConcurrencyChecks();
+std::span<const StoreCheck> LinearizabilityChecks();
 std::span<const StoreCheck> DurabilityChecks();
+std::span<const StoreCheck> MigrationChecks();
 
 }  // namespace matrixcore::conformance

@@ -1,6 +1,8 @@
 // Rows: what is written is what is read.
+#include <algorithm>
 #include <string>
 
+#include "matrixcore/store/catalog.h"
 #include "testing/store_checks.h"
 
 namespace matrixcore::conformance {
@@ -158,6 +160,49 @@ void KeepsLargeValues(StoreFixture& fixture, Findings& findings) {
                      {{int64_t{1}, "large", large, {}, {}},
                       {int64_t{1}, "small", "s", {}, Blob{"t"}}},
                      "large values");
+}
+
+void RefusesTooLargeValues(StoreFixture& fixture, Findings& findings) {
+  Session session(fixture, findings);
+  if (!session.ok()) return;
+  WriteBatch batch;
+  batch.PutRow(kNumbers, {int64_t{1}, int64_t{1}, {}, {}});
+  batch.PutRow(kDocuments,
+               {int64_t{1}, "n", std::string(kMaxCellBytes + 1, 'x'), {}, {}});
+  session.Refuse(std::move(batch), StatusCode::kTooLarge, "a value too large");
+  session.ExpectRows({.table = &kNumbers}, {}, "with a value too large");
+}
+
+// A room that is joined, or purged, is one batch of very many rows.
+void KeepsLargeBatches(StoreFixture& fixture, Findings& findings) {
+  Session session(fixture, findings);
+  if (!session.ok()) return;
+  constexpr int64_t kRows = 5'000;
+  WriteBatch batch;
+  for (int64_t i = 0; i < kRows; ++i) {
+    batch.PutRow(kDocuments, {int64_t{1},
+                              fmt::format("{:05}", i),
+                              std::string(200, 'x'),
+                              batch.NewPosition(),
+                              {}});
+    batch.PutRow(kPairs, {"o", i, "v", {}, i});
+  }
+  const CommitInfo info = session.Commit(std::move(batch), "many rows");
+  ExpectEqual(info.last - info.first + 1, kRows, "positions of many rows",
+              findings);
+  const auto rows =
+      session.Scan({.table = &kDocuments, .index = Documents::kByMark});
+  if (findings.Expect(rows.size() == kRows, "rows of a large batch are lost")) {
+    ExpectEqual(CellInt(rows.back()[Documents::kMark]), info.last,
+                "the last position of many", findings);
+  }
+  WriteBatch remove;
+  remove.DeleteRows(kDocuments, {int64_t{1}});
+  remove.DeleteRows(kPairs, {});
+  session.Commit(std::move(remove), "many rows");
+  session.ExpectRows({.table = &kDocuments}, {}, "many rows deleted");
+  session.ExpectRows({.table = &kPairs, .index = Pairs::kByValue}, {},
+                     "many rows deleted");
 }
 
 void PutReplacesTheWholeRow(StoreFixture& fixture, Findings& findings) {
@@ -324,6 +369,8 @@ constexpr StoreCheck kChecks[] = {
     {"KeepsHostileText", KeepsHostileText},
     {"KeepsAnyBytesInBlobs", KeepsAnyBytesInBlobs},
     {"KeepsLargeValues", KeepsLargeValues},
+    {"RefusesTooLargeValues", RefusesTooLargeValues},
+    {"KeepsLargeBatches", KeepsLargeBatches},
     {"PutReplacesTheWholeRow", PutReplacesTheWholeRow},
     {"GetManyAnswersInOrder", GetManyAnswersInOrder},
     {"DeletesRowsAndPrefixes", DeletesRowsAndPrefixes},

@@ -11,13 +11,14 @@
 #include "testing/store_checks.h"
 
 namespace matrixcore::conformance {
-namespace {
 
 void RunThreads(size_t count, const std::function<void(size_t)>& run) {
   std::vector<std::thread> threads;
   for (size_t i = 0; i < count; ++i) threads.emplace_back(run, i);
   for (std::thread& thread : threads) thread.join();
 }
+
+namespace {
 
 // Accounts whose sum never changes: a snapshot that mixes two states shows
 // another sum, by the key, by an index or by single rows.
@@ -217,6 +218,138 @@ void OneInsertWins(StoreFixture& fixture, Findings& findings) {
               "winners of 4 threads for 50 keys", findings);
 }
 
+// The same for what a unique index allows once: in a group commit the second of
+// two batches must see what the first one took.
+void UniqueIndexesHoldUnderContention(StoreFixture& fixture,
+                                      Findings& findings) {
+  Session session(fixture, findings);
+  if (!session.ok()) return;
+  constexpr size_t kThreads = 4;
+  constexpr int64_t kWeights = 50;
+  std::atomic<int> winners{0};
+  RunThreads(kThreads, [&](size_t thread) {
+    const auto own = static_cast<int64_t>(thread) * kWeights;
+    for (int64_t weight = 0; weight < kWeights; ++weight) {
+      WriteBatch batch;
+      batch.PutRow(kNumbers, {own + weight, int64_t{0}, {}, weight});
+      batch.PutRow(
+          kDocuments,
+          {own + weight, "d", "b", {}, Blob{fmt::format("{}", weight / 2)}});
+      const auto result = session.store().Commit(std::move(batch));
+      if (result.ok()) {
+        ++winners;
+      } else {
+        findings.Expect(result.status().code() == StatusCode::kAborted,
+                        "a unique index: " + result.status().ToString());
+      }
+    }
+  });
+  // Tags allow only every second weight.
+  ExpectEqual(winners.load(), 25, "winners of 25 tags", findings);
+  ExpectEqual(
+      session.Scan({.table = &kNumbers, .index = Numbers::kByWeight}).size(),
+      size_t{25}, "rows in a unique index", findings);
+  ExpectEqual(
+      session.Scan({.table = &kDocuments, .index = Documents::kByTag}).size(),
+      size_t{25}, "rows in a unique index", findings);
+}
+
+// Half of the batches fail while others succeed: positions still have no gaps.
+void FailedBatchesLeaveNoGaps(StoreFixture& fixture, Findings& findings) {
+  Session session(fixture, findings);
+  if (!session.ok()) return;
+  constexpr size_t kThreads = 4;
+  constexpr int64_t kBatches = 60;
+  WriteBatch fill;
+  fill.PutRow(kLinks, {Blob{"s"}, "there"});
+  session.Commit(std::move(fill), "gaps");
+  RunThreads(kThreads, [&](size_t) {
+    for (int64_t i = 0; i < kBatches; ++i) {
+      WriteBatch batch;
+      batch.InsertRow(kNumbers, {batch.NewPosition(), i, {}, {}});
+      if (i % 2 == 0) batch.InsertRow(kLinks, {Blob{"s"}, "there"});
+      const auto result = session.store().Commit(std::move(batch));
+      findings.Expect(result.ok() == (i % 2 != 0), "a batch ended otherwise");
+    }
+  });
+  constexpr Position kLast = kThreads * kBatches / 2;
+  session.ExpectPosition(kLast, "after failed batches");
+  const auto rows = session.Scan({.table = &kNumbers});
+  ExpectEqual(rows.size(), static_cast<size_t>(kLast), "rows", findings);
+  if (!rows.empty()) {
+    ExpectEqual(CellInt(rows.back()[Numbers::kId]), kLast, "the newest row",
+                findings);
+  }
+}
+
+// A chain: each Done commits the next batch and does not wait for it.
+void ADoneMayCommit(StoreFixture& fixture, Findings& findings) {
+  Session session(fixture, findings);
+  if (!session.ok()) return;
+  constexpr int64_t kLinksOfTheChain = 50;
+  std::promise<void> end;
+  std::function<void(int64_t)> go = [&](int64_t i) {
+    if (i > kLinksOfTheChain) return end.set_value();
+    WriteBatch batch;
+    batch.InsertRow(kNumbers, {batch.NewPosition(), i, {}, {}});
+    session.store().CommitAsync(
+        std::move(batch), [&, i](const Result<CommitInfo>& info) {
+          findings.Expect(info.ok() && info->first == i,
+                          "a commit made by a Done has not the next position");
+          go(i + 1);
+        });
+  };
+  go(1);
+  end.get_future().wait();
+  session.ExpectPosition(kLinksOfTheChain, "a chain of commits");
+}
+
+// Whatever the moment at which the store is closed: each batch is answered
+// once, and what was acknowledged is there when it is opened again.
+void EveryBatchIsAnsweredWhenClosing(StoreFixture& fixture,
+                                     Findings& findings) {
+  Session session(fixture, findings);
+  if (!session.ok()) return;
+  constexpr size_t kThreads = 3;
+  constexpr int64_t kBatches = 100;
+  std::vector<std::atomic<int>> answers(kThreads * kBatches);
+  std::vector<std::atomic<bool>> done(kThreads * kBatches);
+  std::atomic<int> sent{0};
+  std::thread closer([&] {
+    while (sent < 40) std::this_thread::yield();
+    session.store().Close();
+  });
+  RunThreads(kThreads, [&](size_t thread) {
+    for (int64_t i = 0; i < kBatches; ++i) {
+      const auto id = static_cast<int64_t>(thread) * kBatches + i;
+      WriteBatch batch;
+      batch.PutRow(kNumbers, {id, id, {}, {}});
+      session.store().CommitAsync(
+          std::move(batch), [&, id](const Result<CommitInfo>& result) {
+            ++answers[static_cast<size_t>(id)];
+            done[static_cast<size_t>(id)] = result.ok();
+            findings.Expect(
+                result.ok() ||
+                    result.status().code() == StatusCode::kUnavailable,
+                "a commit while closing: " + result.status().ToString());
+          });
+      ++sent;
+    }
+  });
+  closer.join();
+  for (const auto& count : answers) {
+    ExpectEqual(count.load(), 1, "answers to one batch", findings);
+  }
+  if (!fixture.durable()) return;
+  session.Reopen();
+  if (!session.ok()) return;
+  for (size_t id = 0; id < done.size(); ++id) {
+    const auto row = session.Get(kNumbers, {static_cast<int64_t>(id)});
+    ExpectEqual(row.has_value() ? 1 : 0, done[id] ? 1 : 0,
+                "rows of a batch answered while closing", findings);
+  }
+}
+
 void CloseCompletesWhatIsQueued(StoreFixture& fixture, Findings& findings) {
   Session session(fixture, findings);
   if (!session.ok()) return;
@@ -255,6 +388,10 @@ constexpr StoreCheck kChecks[] = {
     {"DoneIsCalledInCommitOrder", DoneIsCalledInCommitOrder},
     {"PreconditionsHoldUnderContention", PreconditionsHoldUnderContention},
     {"OneInsertWins", OneInsertWins},
+    {"UniqueIndexesHoldUnderContention", UniqueIndexesHoldUnderContention},
+    {"FailedBatchesLeaveNoGaps", FailedBatchesLeaveNoGaps},
+    {"ADoneMayCommit", ADoneMayCommit},
+    {"EveryBatchIsAnsweredWhenClosing", EveryBatchIsAnsweredWhenClosing},
     {"CloseCompletesWhatIsQueued", CloseCompletesWhatIsQueued},
     {"AgreesWithTheModel", AgreesWithTheModel},
 };

@@ -1,8 +1,13 @@
-// What survives a store: data, positions, and the way from older schemas.
+// What survives a store: data, positions, crashes, and the way from older
+// schemas.
+#include <atomic>
+#include <map>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "matrixcore/base/mutex.h"
 #include "testing/store_checks.h"
 
 namespace matrixcore::conformance {
@@ -38,6 +43,144 @@ void KeepsDataWhenReopened(StoreFixture& fixture, Findings& findings) {
                       Row{round, "n", std::string(50'000, 'x'), {}, {}},
                       "reopened");
   }
+}
+
+// What threads write until the store dies: each batch has a row whose key is
+// its position and another beside it, and counts itself.
+class CrashWriters {
+ public:
+  explicit CrashWriters(Findings& findings) : findings_(findings) {}
+
+  // What was acknowledged, by position.
+  const std::map<Position, int64_t>& acknowledged() const {
+    return acknowledged_;
+  }
+
+  // Writes with three threads, "crashes" in the middle, and ends when all have
+  // been answered; false when the fixture cannot crash.
+  bool WriteAndCrash(StoreFixture& fixture, Store& store, size_t enough) {
+    std::atomic<size_t> answered{0};
+    std::atomic<bool> stop{false};
+    bool crashed = false;
+    std::thread crasher([&] {
+      while (answered < enough && findings_.empty()) std::this_thread::yield();
+      {
+        MutexLock lock(mutex_);
+        before_ = told_;
+      }
+      crashed = fixture.Crash();
+      stop = true;
+    });
+    RunThreads(3, [&](size_t writer) {
+      while (!stop) {
+        const auto info = Write(store, static_cast<int64_t>(writer));
+        if (!findings_.Expect(info.ok(), "a commit fails before a crash: " +
+                                             info.status().ToString())) {
+          return;
+        }
+        MutexLock lock(mutex_);
+        told_[info->first] = static_cast<int64_t>(writer);
+        ++answered;
+      }
+    });
+    crasher.join();
+    MutexLock lock(mutex_);
+    acknowledged_.insert(before_.begin(), before_.end());
+    told_.clear();
+    return crashed;
+  }
+
+ private:
+  static Result<CommitInfo> Write(Store& store, int64_t writer) {
+    WriteBatch batch;
+    const PositionRef position = batch.NewPosition();
+    batch.InsertRow(kNumbers, {position, writer, "row", {}});
+    batch.InsertRow(kDocuments,
+                    {position, "d", std::string(2'000, 'x'), writer, {}});
+    batch.AddTo(kPairs, {"writer", writer}, Pairs::kCount, 1);
+    return store.Commit(std::move(batch));
+  }
+
+  Findings& findings_;
+  Mutex mutex_;
+  std::map<Position, int64_t> told_ MC_GUARDED_BY(mutex_);
+  std::map<Position, int64_t> before_ MC_GUARDED_BY(mutex_);
+  std::map<Position, int64_t> acknowledged_;
+};
+
+// All of what was acknowledged, nothing by halves, no position twice or left
+// out.
+void CheckAfterCrash(Session& session,
+                     const std::map<Position, int64_t>& acknowledged) {
+  Findings& findings = session.findings();
+  const auto rows = session.Scan({.table = &kNumbers});
+  std::map<int64_t, int64_t> counts;
+  std::map<Position, int64_t> found;
+  for (const Row& row : rows) {
+    found[CellInt(row[0])] = CellInt(row[1]);
+    ++counts[CellInt(row[1])];
+  }
+  for (const auto& [position, writer] : acknowledged) {
+    const auto row = found.find(position);
+    findings.Expect(
+        row != found.end() && row->second == writer,
+        fmt::format("position {} was acknowledged before a crash and is {}",
+                    position, row == found.end() ? "gone" : "another's"));
+  }
+  session.ExpectPosition(static_cast<Position>(rows.size()), "after a crash");
+  ExpectEqual(session
+                  .Scan({.table = &kNumbers,
+                         .index = Numbers::kByLabel,
+                         .prefix = {"row"}})
+                  .size(),
+              rows.size(), "an index after a crash", findings);
+  ExpectEqual(session.Scan({.table = &kDocuments}).size(), rows.size(),
+              "the other row of each batch after a crash", findings);
+  for (int64_t writer = 0; writer < 3; ++writer) {
+    session.ExpectRow(kPairs, {"writer", writer},
+                      Row{"writer", writer, {}, {}, counts[writer]},
+                      "what a writer's batches counted, after a crash");
+  }
+}
+
+void KeepsWhatWasAcknowledgedWhenItCrashes(StoreFixture& fixture,
+                                           Findings& findings) {
+  if (!fixture.durable()) return;
+  Session session(fixture, findings);
+  if (!session.ok()) return;
+  WriteBatch fill;
+  for (int64_t writer = 0; writer < 3; ++writer) {
+    fill.PutRow(kPairs, {"writer", writer, {}, {}, int64_t{0}});
+  }
+  session.Commit(std::move(fill), "crash");
+  CrashWriters writers(findings);
+  for (const size_t enough : {size_t{1}, size_t{20}, size_t{60}, size_t{7}}) {
+    if (!writers.WriteAndCrash(fixture, session.store(), enough)) return;
+    session.Reopen();
+    if (!session.ok()) return;
+    CheckAfterCrash(session, writers.acknowledged());
+    if (!findings.empty()) return;
+  }
+}
+
+// A crash before anything was written, and one while nothing is written.
+void OpensAfterACrashAtRest(StoreFixture& fixture, Findings& findings) {
+  if (!fixture.durable()) return;
+  Session session(fixture, findings);
+  if (!session.ok() || !fixture.Crash()) return;
+  session.Reopen();
+  if (!session.ok()) return;
+  session.ExpectPosition(0, "a new store after a crash");
+  WriteBatch batch;
+  batch.NewPosition();
+  batch.PutRow(kNumbers, {int64_t{1}, int64_t{1}, {}, {}});
+  session.Commit(std::move(batch), "after a crash");
+  findings.Expect(fixture.Crash(), "Crash() works only once");
+  session.Reopen();
+  if (!session.ok()) return;
+  session.ExpectPosition(1, "after a crash at rest");
+  session.ExpectRows({.table = &kNumbers}, {{int64_t{1}, int64_t{1}, {}, {}}},
+                     "after a crash at rest");
 }
 
 // A schema that grew: a table with columns and indexes of three versions, and
@@ -189,6 +332,9 @@ void RefusesANewerDatabase(StoreFixture& fixture, Findings& findings) {
 
 constexpr StoreCheck kChecks[] = {
     {"KeepsDataWhenReopened", KeepsDataWhenReopened},
+    {"KeepsWhatWasAcknowledgedWhenItCrashes",
+     KeepsWhatWasAcknowledgedWhenItCrashes},
+    {"OpensAfterACrashAtRest", OpensAfterACrashAtRest},
     {"MigratesFromVersion1", MigratesFromVersion1},
     {"MigratesFromVersion2", MigratesFromVersion2},
     {"MigratesStepByStep", MigratesStepByStep},

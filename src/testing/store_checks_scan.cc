@@ -43,11 +43,7 @@ std::vector<Row> SampleRows(const TableSpec& table) {
 void Fill(Session& session, const TableSpec& table) {
   for (const Row& row : SampleRows(table)) {
     WriteBatch batch;
-    BatchRow cells;
-    for (const Cell& c : row) {
-      std::visit([&cells](const auto& value) { cells.emplace_back(value); }, c);
-    }
-    batch.PutRow(table, std::move(cells));
+    batch.PutRow(table, AsBatchRow(row));
     (void)session.store().Commit(std::move(batch));
   }
 }
@@ -127,6 +123,19 @@ std::vector<Cell> DistinctCells(const std::vector<Row>& rows, uint32_t column) {
   return cells;
 }
 
+// Values that no sample row has: between those that rows have, and beyond them.
+std::vector<Cell> AbsentCells(ColumnType type) {
+  switch (type) {
+    case ColumnType::kInt64:
+      return {INT64_MIN, int64_t{5}, INT64_MAX};
+    case ColumnType::kText:
+      return {std::string("a\0\0", 3), "\xf4\x8f\xbf\xbf"};
+    case ColumnType::kBlob:
+      return {Blob{std::string("a\0\0", 3)}, Blob{"\xff\xff"}};
+  }
+  return {};
+}
+
 // Every prefix of distinct values, from `spec.prefix` on.
 void TryPrefixes(Snapshot& snapshot, const std::vector<Row>& all, ScanSpec spec,
                  Findings& findings) {
@@ -138,7 +147,14 @@ void TryPrefixes(Snapshot& snapshot, const std::vector<Row>& all, ScanSpec spec,
     return;
   }
   const std::vector<Cell> values = DistinctCells(all, order[next]);
-  TryBounds(snapshot, all, spec, values, findings);
+  const std::vector<Cell> absent =
+      AbsentCells(spec.table->columns[order[next]].type);
+  std::vector<Cell> bounds = values;
+  bounds.insert(bounds.end(), absent.begin(), absent.end());
+  TryBounds(snapshot, all, spec, bounds, findings);
+  ScanSpec nowhere = spec;
+  nowhere.prefix.push_back(absent[0]);
+  TryBounds(snapshot, all, nowhere, {}, findings);
   for (const Cell& value : values) {
     ScanSpec longer = spec;
     longer.prefix.push_back(value);

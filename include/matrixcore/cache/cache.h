@@ -22,11 +22,11 @@ class Cache {
   // cache is dropped, and so is the old value of the key.
   virtual void Put(std::string_view key, std::string value, Duration ttl) = 0;
   virtual void Erase(std::string_view key) = 0;
-  // Adds to a counter, starting from 0 with life `ttl`, and returns the sum; the
-  // first Add of a life sets its end.  For rate limits.  Get gives a counter as
-  // decimal text; a value that is no such text is replaced by a new counter.
-  // Sums stay in the range of int64.  kUnavailable when the cache cannot be
-  // reached.
+  // Adds to a counter, starting from 0 with life `ttl`, and returns the sum;
+  // the first Add of a life sets its end.  For rate limits.  Get gives a
+  // counter as decimal text; a value that is no such text is replaced by a new
+  // counter. Sums stop at the ends of int64.  kUnavailable when the cache
+  // cannot be reached.
   virtual Result<int64_t> Add(std::string_view key, int64_t amount,
                               Duration ttl) = 0;
 };

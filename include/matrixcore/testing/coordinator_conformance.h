@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 
 #include "matrixcore/base/time.h"
 #include "matrixcore/coord/coordinator.h"
@@ -19,6 +20,12 @@ class CoordinatorFixture {
   virtual Coordinator& second() = 0;
   // The clock of their deadlines.
   virtual const Clock& clock() const = 0;
+  // Makes the backend take a key away from its holder: cuts its connection, or
+  // lets its time run out.  False where a lease cannot be lost.
+  virtual bool Lose(std::string_view key) {
+    (void)key;
+    return false;
+  }
 };
 
 using CoordinatorCheck = ConformanceCheck<CoordinatorFixture>;

@@ -17,6 +17,9 @@ class SearchFixture {
   // Closes the index in order and opens it again; false where that would only
   // make an empty one.
   virtual bool Reopen() = 0;
+  // Goes on with an index over what the sudden death of the process would have
+  // left at this moment; false where that would only make an empty one.
+  virtual bool Crash() { return false; }
 };
 
 using SearchCheck = ConformanceCheck<SearchFixture>;

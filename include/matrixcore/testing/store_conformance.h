@@ -28,6 +28,14 @@ class StoreFixture {
   // Whether data outlives a store: else the checks of reopening and of
   // migration pass at once.
   virtual bool durable() const = 0;
+
+  // Sets aside what the storage holds at this moment, as the sudden death of
+  // the store's process would leave it (kill -9; not what a clean close makes
+  // of it).  The next Open() opens that.  The store is in use meanwhile, by
+  // other threads too: copy its files while nothing can write them, or kill the
+  // server that keeps them.  False where it cannot be done: the checks of
+  // crashes then pass at once.
+  virtual bool Crash() { return false; }
 };
 
 using StoreCheck = ConformanceCheck<StoreFixture>;
@@ -37,6 +45,17 @@ std::span<const StoreCheck> StoreChecks();
 
 // The tables that the suite uses: every kind of key, column and index.
 const Schema& ConformanceSchema();
+
+// The schema as `version` of it was: without the tables, columns and indexes
+// that came later.
+Schema EarlierSchema(const Schema& schema, uint32_t version);
+
+// Fills a store of EarlierSchema(schema, from) with rows, opens it as `schema`,
+// and compares every table and index with what must be there.  For every schema
+// that has more than one version; nothing is checked when the fixture is not
+// durable.
+void CheckMigration(StoreFixture& fixture, const Schema& schema, uint32_t from,
+                    Findings& findings);
 
 // Does the same `steps` random commits and reads to both stores, which are
 // empty and have ConformanceSchema, and notes where their answers differ.  The
