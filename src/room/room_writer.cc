@@ -1,6 +1,7 @@
 #include "matrixcore/room/room_writer.h"
 
 #include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -111,6 +112,9 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
   void OnCommitted(const std::shared_ptr<InFlight>& flight,
                    Result<CommitInfo> result);
   void OnConflict(const std::shared_ptr<InFlight>& flight);
+  void DistrustCaches(const InFlight& flight, const RoomHead& head);
+  bool TakeDistrust(RoomNid nid);
+  void ForgetRedacted(const InFlight& flight, RoomNid nid, Position position);
   void FailFlight(InFlight& flight, const Status& status);
   void Publish(InFlight& flight, const RoomHead& head, Position last_pos,
                const CommitInfo& info);
@@ -138,6 +142,8 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
   absl::flat_hash_map<std::string, ActorPtr, StringHash, StringEq> actors
       MC_GUARDED_BY(mutex);
   uint64_t uses MC_GUARDED_BY(mutex) = 0;
+  // Rooms whose joined users may be others than those remembered.
+  absl::flat_hash_set<RoomNid> distrusted MC_GUARDED_BY(mutex);
   size_t active MC_GUARDED_BY(mutex) = 0;  // Requests without an answer.
   bool closing MC_GUARDED_BY(mutex) = false;
   std::atomic<int64_t> next_prune_ms{0};
@@ -231,7 +237,7 @@ Status RoomWriter::Rep::Prepare(Actor& actor) {
                   fmt::format("There is no room {} here.", actor.room_id));
   }
   const RoomNid nid = head->nid;
-  if (!deps.joined.Loaded(nid)) {
+  if (TakeDistrust(nid) || !deps.joined.Loaded(nid)) {
     MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> members,
                         reader.Members(nid, Membership::kJoin));
     std::vector<std::string> local;
@@ -403,7 +409,11 @@ void RoomWriter::Rep::OnCommitted(const std::shared_ptr<InFlight>& flight,
   const ActorPtr actor = flight->actor;
   LoadedRoom& room = *actor->room;
   if (!result.ok()) {
-    deps.activity.Failed(room.head.nid);
+    if (result.status().code() == StatusCode::kDeadlineExceeded) {
+      DistrustCaches(*flight, room.head);
+    } else {
+      deps.activity.Failed(room.head.nid);
+    }
     actor->room.reset();
     if (result.status().code() == StatusCode::kAborted &&
         ++actor->attempts < kMaxAttempts) {
@@ -428,7 +438,37 @@ void RoomWriter::Rep::OnCommitted(const std::shared_ptr<InFlight>& flight,
   Continue(actor);
 }
 
-// Nothing of the batch was written: the room in memory is ahead of the store.
+// Nobody knows whether the batch was written: whatever is remembered of the
+// room must hold either way.
+void RoomWriter::Rep::DistrustCaches(const InFlight& flight,
+                                     const RoomHead& head) {
+  const Position now = deps.store.LastPosition();
+  ForgetRedacted(flight, head.nid, now);
+  RoomCommit commit;
+  commit.room = head.nid;
+  commit.room_id = head.room_id;
+  commit.position = now;
+  for (const RoomWork::MemberChange& change : flight.members) {
+    if (!change.local) continue;
+    // One too many is woken for nothing until the room is read again.
+    if (change.joined) deps.joined.Set(head.nid, change.user_id, true);
+    commit.members_changed.push_back(change.user_id);
+  }
+  {
+    MutexLock lock(mutex);
+    distrusted.insert(head.nid);
+  }
+  deps.activity.Committed(head.nid, now);
+  deps.listener.OnCommit(commit);
+}
+
+// Whether the users that are remembered as joined must be read again.
+bool RoomWriter::Rep::TakeDistrust(RoomNid nid) {
+  MutexLock lock(mutex);
+  return distrusted.erase(nid) > 0;
+}
+
+// The room in memory is ahead of the store.
 void RoomWriter::Rep::FailFlight(InFlight& flight, const Status& status) {
   const ActorPtr actor = flight.actor;
   actor->room.reset();
@@ -456,19 +496,22 @@ void RoomWriter::Rep::OnConflict(const std::shared_ptr<InFlight>& flight) {
   Continue(flight->actor);
 }
 
+// Snapshots before `position` may still show what was redacted.
+void RoomWriter::Rep::ForgetRedacted(const InFlight& flight, RoomNid nid,
+                                     Position position) {
+  if (flight.redacted.empty()) return;
+  std::atomic<Position>& last = deps.caches.rep_->last_redaction;
+  Position seen = last.load();
+  while (seen < position && !last.compare_exchange_weak(seen, position)) {
+  }
+  for (const EventIdx idx : flight.redacted) deps.caches.ForgetEvent(nid, idx);
+}
+
 // Tells the caches and the listener, before anybody is answered.  `last_pos` is
 // that of the room's last event before this commit.
 void RoomWriter::Rep::Publish(InFlight& flight, const RoomHead& head,
                               Position last_pos, const CommitInfo& info) {
-  if (!flight.redacted.empty()) {
-    std::atomic<Position>& last = deps.caches.rep_->last_redaction;
-    Position seen = last.load();
-    while (seen < info.last && !last.compare_exchange_weak(seen, info.last)) {
-    }
-    for (const EventIdx idx : flight.redacted) {
-      deps.caches.ForgetEvent(head.nid, idx);
-    }
-  }
+  ForgetRedacted(flight, head.nid, info.last);
   RoomCommit commit;
   commit.room = head.nid;
   commit.room_id = head.room_id;

@@ -274,10 +274,9 @@ Status AccountService::Rep::RetirePredecessor(const std::string& user_id,
     }
     return OkStatus();
   };
-  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
-                      Transact(deps.store, attempt));
-  cache.EraseDevice(user_id, device_id);
-  return OkStatus();
+  const Result<CommitInfo> done = Transact(deps.store, attempt);
+  cache.EraseDevice(user_id, device_id);  // It may have been written anyway.
+  return done.status();
 }
 
 namespace {
@@ -341,13 +340,10 @@ Result<NewSession> AccountService::OpenSession(std::string_view user_id,
     Rep::WriteTokens(batch, user, device, tokens, {});
     return OkStatus();
   };
-  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
-                      Transact(rep_->deps.store, attempt));
-  if (known_device) {
-    rep_->cache.EraseDevice(user, device);
-  } else {
-    DeviceListChanged(user);
-  }
+  const Result<CommitInfo> done = Transact(rep_->deps.store, attempt);
+  if (known_device) rep_->cache.EraseDevice(user, device);
+  MC_RETURN_IF_ERROR(done.status());
+  if (!known_device) DeviceListChanged(user);
   return rep_->ToSession(user, device, std::move(tokens));
 }
 
@@ -448,9 +444,10 @@ Status AccountService::DeleteDevices(std::string_view user_id,
     }
     return OkStatus();
   };
-  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
-                      Transact(rep_->deps.store, attempt));
+  const Result<CommitInfo> done = Transact(rep_->deps.store, attempt);
+  // Whatever the answer: the devices may be gone.
   for (const std::string& device : device_ids) ForgetDevice(user, device);
+  MC_RETURN_IF_ERROR(done.status());
   DeviceListChanged(user);
   return OkStatus();
 }
@@ -607,10 +604,9 @@ Status AccountService::ChangeUser(
     batch.PutRow(kUsers, std::move(changed));
     return OkStatus();
   };
-  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
-                      Transact(rep_->deps.store, attempt));
-  rep_->cache.EraseUser(user_id);
-  return OkStatus();
+  const Result<CommitInfo> done = Transact(rep_->deps.store, attempt);
+  rep_->cache.EraseUser(user_id);  // It may have been written anyway.
+  return done.status();
 }
 
 Status AccountService::Deactivate(std::string_view user_id, bool erase) {

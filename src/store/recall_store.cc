@@ -35,9 +35,11 @@ struct Part {
   // The time of the newest commit here, by RecallStore's own clock.
   std::atomic<uint64_t> time{0};
 
-  void End(const CommitInfo* info, uint64_t now) {
-    if (info != nullptr) {
-      Raise(position, info->last);
+  // `last` is the log's position after the commit; nothing when it wrote
+  // nothing.
+  void End(std::optional<Position> last, uint64_t now) {
+    if (last.has_value()) {
+      Raise(position, *last);
       Raise(time, now);
     }
     pending.fetch_sub(1);
@@ -105,6 +107,15 @@ struct LogChanges {
     }
     for (RecentRows* log : others) log->EndOther();
     if (!others.empty()) epoch.End();
+  }
+  // Nobody knows whether the rows were added: forgets those before, too.
+  void Distrust(LogEpoch& epoch) const {
+    epoch.Begin();
+    for (const auto& [log, row] : added) {
+      log->BeginOther();
+      log->EndOther();
+    }
+    epoch.End();
   }
 };
 
@@ -515,7 +526,15 @@ void RecallStore::CommitAsync(WriteBatch batch, Done done) {
         const CommitInfo* const info = result.ok() ? &*result : nullptr;
         const uint64_t now = rep->clock.fetch_add(1) + 1;
         logs.End(rep->log_epoch, info);
-        for (Part* part : parts) part->End(info, now);
+        std::optional<Position> last;
+        if (info != nullptr) {
+          last = info->last;
+        } else if (result.status().code() == StatusCode::kDeadlineExceeded) {
+          // It may have been written, at the latest by now.
+          last = rep->store.LastPosition();
+          logs.Distrust(rep->log_epoch);
+        }
+        for (Part* part : parts) part->End(last, now);
         if (info != nullptr) Part::Raise(rep->noted, info->last);
         done(std::move(result));
       });

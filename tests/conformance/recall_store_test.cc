@@ -14,6 +14,7 @@
 
 #include "matrixcore/backends/memory.h"
 #include "matrixcore/testing/conformance_gtest.h"
+#include "matrixcore/testing/faulty_parts.h"
 #include "matrixcore/testing/store_conformance.h"
 
 namespace matrixcore {
@@ -367,6 +368,33 @@ TEST_F(RecallNewsTest, EverySnapshotIsConsistentUnderConcurrentWrites) {
   for (std::thread& reader : readers) reader.join();
   writer.join();
   EXPECT_GT(stack_.stats().recalled, 0u);
+}
+
+// A commit whose answer was lost was made: what was remembered before is void.
+TEST_F(RecallNewsTest, SeesWhatACommitWroteWhoseAnswerWasLost) {
+  const auto behind = Behind();
+  FaultInjector faults(1, FaultRates().Set(Fault::kCommitAnswerLost, 1));
+  FaultyStore faulty(*behind, faults);
+  RecallStore recall(faulty, Watches(), 1 << 20);
+  const auto read = [&](const ScanSpec& scan) {
+    return (*recall.NewSnapshot())->Scan(scan).value();
+  };
+  {
+    const FaultInjector::Pause pause(faults);
+    ASSERT_TRUE(recall.Commit(AddNews("@0", 1)).ok());
+    EXPECT_EQ(read(NewsOf("@0", 1)).size(), 0u);
+    EXPECT_EQ(read(NewestOf("@0")).at(0).at(2), Cell(int64_t{1}));
+  }
+  EXPECT_EQ(recall.Commit(AddNews("@0", 2)).status().code(),
+            StatusCode::kDeadlineExceeded);
+  const Row count = {"@0", int64_t{2}};
+  EXPECT_EQ((*recall.NewSnapshot())->Get(kCounts, {Cell("@0")}).value(), count);
+  EXPECT_EQ(read(NewsOf("@0", 1)).size(), 1u);
+  EXPECT_EQ(read(NewestOf("@0")).at(0).at(2), Cell(int64_t{2}));
+  // Nor is it forgotten by what comes after it.
+  const FaultInjector::Pause pause(faults);
+  ASSERT_TRUE(recall.Commit(AddNews("@1", 3)).ok());
+  EXPECT_EQ(read(NewestOf("@0")).at(0).at(2), Cell(int64_t{2}));
 }
 
 }  // namespace

@@ -26,8 +26,8 @@ class BlobStore {
     virtual ~Writer() = default;
     // kUnavailable when the medium is full or gone; the blob is then lost.
     virtual Status Append(ByteView bytes) = 0;
-    // Durable and visible under its key, replacing what was there, when ok.  The
-    // end of the writer: later calls are kFailedPrecondition.
+    // Ends the writer: later calls are kFailedPrecondition.  When ok the blob
+    // is there, durable; else old, new or torn: write it again or delete it.
     virtual Status Commit() = 0;
   };
   // A blob being read; sees the blob as it was when opened.

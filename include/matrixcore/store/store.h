@@ -73,11 +73,11 @@ struct CommitInfo {
   Position last = 0;
 };
 
-// Thread-safe.  Failures: kUnavailable (disk full, read-only, closed: nothing
-// was written), kDataLoss (damaged data), kAborted (a precondition or a unique
-// index; nothing was written), kFailedPrecondition (an Add that overflows),
-// kInvalidArgument and kTooLarge (what is asked does not fit the table: see
-// store/catalog.h; nothing was written).
+// Thread-safe.  A commit that fails has written nothing: kUnavailable (closed,
+// disk full, read-only), kDataLoss (damage), kAborted (a precondition or unique
+// index), kFailedPrecondition (an Add that overflows), kInvalidArgument and
+// kTooLarge (see store/catalog.h).  Only after kDeadlineExceeded (a connection
+// broke) it may: later snapshots tell whether all of it is there or never will.
 class Store {
  public:
   using Done = UniqueFunction<void(Result<CommitInfo>)>;
