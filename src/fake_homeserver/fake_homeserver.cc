@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "fake_homeserver/watched.h"
@@ -14,6 +16,7 @@
 #include "matrixcore/crypto/ed25519.h"
 #include "matrixcore/json/value.h"
 #include "matrixcore/json/writer.h"
+#include "matrixcore/testing/faulty_parts.h"
 
 namespace matrixcore {
 namespace {
@@ -47,6 +50,9 @@ FakeHomeserverOptions::FakeHomeserverOptions() {
   homeserver.registration.min_password_length = 1;
   homeserver.rate_limits.enabled = false;
   homeserver.password_cost = {.passes = 1, .memory_bytes = 8192};
+  if (const char* const text = std::getenv("MATRIXCORE_FAULT_SEED")) {
+    faults.emplace().seed = std::strtoull(text, nullptr, 10);
+  }
 }
 
 // What outlives a restart, then what does not.
@@ -61,13 +67,19 @@ struct FakeHomeserver::Rep {
         store(*memory, activity),
         cache(NewMemoryCache(time, kCacheBytes)),
         blobs(NewMemoryBlobStore()),
-        search(NewMemorySearchIndex()) {
+        search(NewMemorySearchIndex()),
+        faults(options.faults ? options.faults->seed : 0,
+               options.faults ? options.faults->rates : FaultRates()) {
     Begin();
   }
-  ~Rep() { End(); }
+  ~Rep() {
+    End();
+    memory->Close();  // What is under way ends while all of this is here.
+  }
 
   void Begin();
   void End();
+  struct Attempt;
 
   const FakeHomeserverOptions options;
   SimTime time;
@@ -81,16 +93,32 @@ struct FakeHomeserver::Rep {
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<SearchIndex> search;
 
+  // What the server gets: the above, with faults.
+  FaultInjector faults;
+  FaultyStore faulty_store{store, faults};
+  FaultyCache faulty_cache{*cache, faults};
+  FaultyBlobStore faulty_blobs{*blobs, faults};
+  FaultySearchIndex faulty_search{*search, faults};
+
   std::unique_ptr<Coordinator> coordinator;
   std::unique_ptr<Bus> bus;
+  std::unique_ptr<FaultyCoordinator> faulty_coordinator;
+  std::unique_ptr<FaultyBus> faulty_bus;
   std::unique_ptr<Metrics> metrics;
   std::unique_ptr<WatchedExecutor> interactive, background, rooms;
   std::unique_ptr<Homeserver> server;
+  std::atomic<bool> ending{false};
 };
 
 void FakeHomeserver::Rep::Begin() {
+  // A server that finds its store unavailable does not start; here it shall.
+  const FaultInjector::Pause pause(faults);
+  ending = false;
   coordinator = NewMemoryCoordinator(time);
+  faulty_coordinator =
+      std::make_unique<FaultyCoordinator>(*coordinator, faults);
   bus = NewMemoryBus();
+  faulty_bus = std::make_unique<FaultyBus>(*bus, faults);
   metrics = NewMetrics();
   const auto lane = [this](const char* name, size_t threads) {
     return std::make_unique<WatchedExecutor>(
@@ -101,12 +129,12 @@ void FakeHomeserver::Rep::Begin() {
   rooms = lane("fake-rooms", 1);
   Result<std::unique_ptr<Homeserver>> made = Homeserver::Create(
       options.homeserver,
-      {.store = store,
-       .cache = *cache,
-       .blobs = *blobs,
-       .search = *search,
-       .coordinator = *coordinator,
-       .bus = *bus,
+      {.store = faulty_store,
+       .cache = faulty_cache,
+       .blobs = faulty_blobs,
+       .search = faulty_search,
+       .coordinator = *faulty_coordinator,
+       .bus = *faulty_bus,
        .clock = time,
        .random = *random,
        .interactive = *interactive,
@@ -123,12 +151,46 @@ void FakeHomeserver::Rep::Begin() {
 }
 
 void FakeHomeserver::Rep::End() {
+  ending = true;
   server->Shutdown();
   interactive->Shutdown();
   background->Shutdown();
   rooms->Shutdown();
   server.reset();
 }
+
+// A request that is sent again while faults answer it.
+struct FakeHomeserver::Rep::Attempt : std::enable_shared_from_this<Attempt> {
+  Attempt(Rep& r, HttpRequest q, std::promise<HttpResponse> p)
+      : rep(r), request(std::move(q)), promise(std::move(p)) {
+    if (!rep.options.faults) return;
+    left = rep.options.faults->repeats;
+    if (left > 0 && request.method == HttpMethod::kPost) {
+      pause.emplace(rep.faults, Fault::kCommitAnswerLost);
+    }
+  }
+
+  void Send() {
+    rep.server->Handle(HttpRequest(request),
+                       Responder([self = shared_from_this()](HttpResponse r) {
+                         self->OnAnswer(std::move(r));
+                       }));
+  }
+
+  void OnAnswer(HttpResponse response) {
+    const bool failed = response.status == 500 || response.status == 503 ||
+                        response.status == 504;
+    if (failed && left-- > 0 && !rep.ending) return Send();
+    pause.reset();
+    promise.set_value(std::move(response));
+  }
+
+  Rep& rep;
+  const HttpRequest request;
+  std::promise<HttpResponse> promise;
+  int left = 0;
+  std::optional<FaultInjector::Pause> pause;
+};
 
 FakeHomeserver::FakeHomeserver(FakeHomeserverOptions options)
     : rep_(std::make_unique<Rep>(std::move(options))) {}
@@ -154,10 +216,8 @@ std::future<HttpResponse> FakeHomeserver::Start(HttpMethod method,
   }
   std::promise<HttpResponse> promise;
   std::future<HttpResponse> future = promise.get_future();
-  Handle(std::move(request),
-         Responder([promise = std::move(promise)](HttpResponse r) mutable {
-           promise.set_value(std::move(r));
-         }));
+  std::make_shared<Rep::Attempt>(*rep_, std::move(request), std::move(promise))
+      ->Send();
   return future;
 }
 
@@ -185,6 +245,7 @@ HttpResponse FakeHomeserver::Delete(const User& user, std::string_view target,
 
 FakeHomeserver::User FakeHomeserver::Register(std::string_view localpart,
                                               std::string password) {
+  const FaultInjector::Pause pause(rep_->faults);
   std::string body;
   json::Writer(&body)
       .BeginObject()
@@ -198,6 +259,7 @@ FakeHomeserver::User FakeHomeserver::Register(std::string_view localpart,
 }
 
 FakeHomeserver::User FakeHomeserver::Login(const User& user) {
+  const FaultInjector::Pause pause(rep_->faults);
   std::string body;
   json::Writer w(&body);
   w.BeginObject().Field("type", "m.login.password");
@@ -219,6 +281,7 @@ void FakeHomeserver::Advance(Duration by) {
 
 SimTime& FakeHomeserver::time() { return rep_->time; }
 
+FaultInjector& FakeHomeserver::faults() { return rep_->faults; }
 void FakeHomeserver::FailCommits(Status failure) {
   rep_->store.FailCommits(std::move(failure));
 }

@@ -28,6 +28,7 @@
 #include "matrixcore/base/time.h"
 #include "matrixcore/http/message.h"
 #include "matrixcore/store/store.h"
+#include "matrixcore/testing/faults.h"
 #include "matrixcore/testing/sim.h"
 
 namespace matrixcore {
@@ -45,6 +46,21 @@ struct FakeHomeserverOptions {
   // How the server reaches others, homeservers and identity servers alike;
   // nobody by default.  Outlives the server.
   HttpClient* network = nullptr;
+
+  // Lets the parts below the server (store, cache, blobs, search, leases, bus)
+  // fail at random; see testing/faults.h.
+  struct Faults {
+    uint64_t seed = 1;
+    FaultRates rates = FaultRates::All(20);
+    // Requests that are answered 500, 503 or 504 are sent again, as a client
+    // does, so often at most; 0 to see every answer.  While a POST is under way
+    // no answer of a commit is lost: sent again it could happen twice.
+    int repeats = 100;
+  };
+  // Nothing fails by default; with the environment variable
+  // MATRIXCORE_FAULT_SEED=7 all of a program's fake homeservers begin with
+  // Faults{.seed = 7}, so that whole test programs can be run under faults.
+  std::optional<Faults> faults;
 };
 
 // Thread-safe, except that one thread at a time calls Advance and Restart.
@@ -95,6 +111,8 @@ class FakeHomeserver final : public HttpHandler {
   SimTime& time();
 
   // --- Faults ---
+  // What options.faults asked for, and how often it happened; to pause it.
+  FaultInjector& faults();
   // Every commit fails with `failure` and writes nothing, until it is ok again.
   void FailCommits(Status failure);
   // Every new snapshot fails, until it is ok again.
@@ -103,6 +121,7 @@ class FakeHomeserver final : public HttpHandler {
   // under way are answered first, long polls with nothing new.
   void Restart();
 
+  // Without faults.
   Store& store();
   const HomeserverOptions& options() const;
   const std::string& server_name() const { return options().server_name; }
