@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 
 # Programs of the consumer: arguments, and how what they print begins.
-PROGRAMS = {"core": ([], "$"), "store": (["store.db"], "hello\n")}
+PROGRAMS = {"core": ([], "$"), "store": (["store.db"], "hello\n"),
+            "kit": (["own.store"], "all conform\n")}
 # The shared libraries that a program of the protocol core may need: C and C++,
 # Abseil and fmt (formatting, hash tables), signatures and hashes.
 CORE_LIBRARIES = re.compile(
