@@ -13,6 +13,7 @@
 #include "matrixcore/room/erasure.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/e2ee_tables.h"
+#include "matrixcore/service/restored.h"
 #include "matrixcore/service/user_directory.h"
 #include "service/token_cache.h"
 #include "service/transact.h"
@@ -200,7 +201,14 @@ Result<TokenCheck> AccountService::Rep::Load(const Sha256Digest& hash,
   MC_ASSIGN_OR_RETURN(const std::optional<Row> token,
                       FindByIndex(*snapshot, kAccessTokens,
                                   AccessTokens::kByHash, {ToBlob(hash)}));
-  if (!token) return TokenCheck();
+  if (!token) {
+    TokenCheck check;
+    MC_ASSIGN_OR_RETURN(const LostTimes lost, LostTimes::Read(*snapshot));
+    if (lost.MayHaveLostTokens(deps.clock.Now())) {
+      check.state = TokenCheck::State::kExpired;
+    }
+    return check;
+  }
   const std::string user_id(CellText((*token)[AccessTokens::kUser]));
   MC_ASSIGN_OR_RETURN(const std::optional<Row> user,
                       snapshot->Get(kUsers, Key(user_id)));

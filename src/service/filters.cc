@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <initializer_list>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "matrixcore/json/canonical.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/event_filter.h"
+#include "matrixcore/service/restored.h"
 #include "service/transact.h"
 
 namespace matrixcore {
@@ -77,6 +79,8 @@ Result<std::string> FilterService::Create(std::string_view user_id,
                                        .descending = true,
                                        .limit = 1}));
     id = last.empty() ? 0 : CellInt(last[0][Filters::kId]) + 1;
+    MC_ASSIGN_OR_RETURN(const LostTimes lost, LostTimes::Read(snapshot));
+    id = std::max(id, lost.first_number());
     batch.InsertRow(kFilters, {user, id, hash, canonical});
     return OkStatus();
   };

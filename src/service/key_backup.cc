@@ -11,6 +11,7 @@
 #include "matrixcore/id/identifiers.h"
 #include "matrixcore/json/writer.h"
 #include "matrixcore/service/e2ee_tables.h"
+#include "matrixcore/service/restored.h"
 #include "service/transact.h"
 
 namespace matrixcore {
@@ -298,6 +299,8 @@ Result<int64_t> KeyBackupService::Create(std::string_view user_id,
         batch.DeleteRow(kKeyBackups, {std::string(user_id), version - 1});
       }
     }
+    MC_ASSIGN_OR_RETURN(const LostTimes lost, LostTimes::Read(snapshot));
+    version = std::max(version, lost.first_number());
     if (full) return TooLarge("There are too many backups: delete one first");
     batch.InsertRow(
         kKeyBackups,

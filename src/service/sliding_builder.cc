@@ -72,10 +72,13 @@ Result<SlidingAnswer> BuildSliding(SyncShared& shared, SlidingShared& sliding,
       query.since ? query.since->stream.ephemeral : 0);
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       shared.store.NewSnapshot());
-  if (query.since && query.since->stream.position > snapshot->position()) {
+  if (query.since &&
+      (query.since->stream.position > snapshot->position() ||
+       shared.lost.LastKnownBefore(query.since->stream.position))) {
     // The store was set back.
     return Status(StatusCode::kInvalidArgument, "M_UNKNOWN_POS",
-                  "This position lies in the future: begin anew without one.");
+                  "This position is of a time that was undone: begin anew "
+                  "without one.");
   }
   return SlidingBuilder(shared, sliding, query, *snapshot, std::move(typing))
       .Build(may_wait);

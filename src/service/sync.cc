@@ -33,6 +33,22 @@ Result<FilterPtr> PrepareFilter(std::string_view json,
 
 }  // namespace
 
+namespace {
+
+// They change only while no server runs.
+LostTimes ReadLostTimes(const SyncService::Deps& deps) {
+  const auto snapshot = deps.store.NewSnapshot();
+  Result<LostTimes> times = snapshot.ok()
+                                ? LostTimes::Read(**snapshot)
+                                : Result<LostTimes>(snapshot.status());
+  if (times.ok()) return *std::move(times);
+  deps.log.Error("sync", "cannot read which times were undone",
+                 {{"error", times.status().ToString()}});
+  return LostTimes();
+}
+
+}  // namespace
+
 struct SyncService::Rep : std::enable_shared_from_this<Rep> {
   class Waiter;
   class SlidingWaiter;
@@ -48,7 +64,8 @@ struct SyncService::Rep : std::enable_shared_from_this<Rep> {
                .presence = deps.presence,
                .rooms = UserRooms(o.room_list_bytes),
                .lazy = LazyMembers(o.max_lazy_members),
-               .told_counts = ToldCounts(o.told_counts_bytes)},
+               .told_counts = ToldCounts(o.told_counts_bytes),
+               .lost = ReadLostTimes(deps)},
         sliding(deps.store, deps.clock, deps.activity, o.connection_bytes,
                 o.room_list_bytes),
         filters(o.max_filters * kFilterBytes),

@@ -39,9 +39,14 @@ Result<SyncAnswer> BuildSync(SyncShared& shared, const SyncQuery& query) {
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       shared.store.NewSnapshot());
   SyncQuery now = query;
-  if (now.since && now.since->position > snapshot->position()) {
-    now.since.reset();
-    typing = shared.ephemeral.TypingSince(0);
+  if (now.since) {
+    const std::optional<Position> known =
+        shared.lost.LastKnownBefore(now.since->position);
+    if (known) now.undone = {*now.since, *known};
+    if (known || now.since->position > snapshot->position()) {
+      now.since.reset();
+      typing = shared.ephemeral.TypingSince(0);
+    }
   }
   return SyncBuilder(shared, now, *snapshot, std::move(typing)).Build();
 }
@@ -81,7 +86,7 @@ Result<SyncAnswer> SyncBuilder::Build() {
       global.push_back(datum);
     }
   }
-  answer_.empty = global.empty();
+  answer_.empty = global.empty() && !query_.undone;
   if (!global.empty()) {
     out_.Key("account_data");
     writer_.WriteAccountData(global);
@@ -98,7 +103,8 @@ Result<SyncAnswer> SyncBuilder::Build() {
 
 Status SyncBuilder::Load() {
   MC_ASSIGN_OR_RETURN(rooms_, shared_.rooms.Get(reader_, user_id_));
-  devices_.emplace(reader_, user_id_, rooms_, since());
+  devices_.emplace(reader_, user_id_, rooms_,
+                   query_.undone ? query_.undone->last_known : since());
   MC_ASSIGN_OR_RETURN(ignored_, ReadIgnoredUsers(reader_.snapshot(), user_id_));
   MC_ASSIGN_OR_RETURN(account_data_,
                       ReadAccountData(reader_.snapshot(), user_id_, since()));
@@ -127,8 +133,9 @@ Status SyncBuilder::FindCandidates() {
     }
   }
   std::sort(touched.begin(), touched.end());
-  const bool archive =
-      room_filter().include_leave && (initial() || query_.full_state);
+  // Rooms that the client may think that it is in.
+  const bool archive = query_.undone || (room_filter().include_leave &&
+                                         (initial() || query_.full_state));
   for (const UserRoom& row : *rooms_) {
     const bool changed = row.pos > since();
     switch (row.membership) {
@@ -275,6 +282,8 @@ Result<std::optional<RoomBlock>> SyncBuilder::MakeJoined(const UserRoom& row,
   if (newly && !initial()) new_rooms_.push_back(row.room);
   MC_ASSIGN_OR_RETURN(block.timeline,
                       ReadTimeline(reader_, block.head, request));
+  // The client has events that are no more: these do not follow them.
+  if (query_.undone) block.timeline.limited = true;
 
   const StateSnap end = block.head.state;
   StateSnap known = 0;
@@ -595,7 +604,9 @@ Status SyncBuilder::WritePresence() {
 // is not told again whether or not it is deleted yet, so nobody waits for that.
 Status SyncBuilder::ReadToDevice() {
   const std::string& device_id = query_.session.device_id;
-  const Position after = initial() ? 0 : query_.since->ToDevicePosition();
+  Position after = initial() ? 0 : query_.since->ToDevicePosition();
+  // What the client has had stays had.
+  if (query_.undone) after = query_.undone->token.ToDevicePosition();
   if (after > 0) {
     WriteBatch batch;
     MC_ASSIGN_OR_RETURN(
@@ -652,7 +663,7 @@ Status SyncBuilder::LookAtDevices(const std::vector<UserRoom>& rows) {
 }
 
 Status SyncBuilder::WriteKeys() {
-  if (!initial()) {
+  if (!initial() || query_.undone) {
     // Who is invited again, or asks to be let in, may have left before.
     MC_RETURN_IF_ERROR(LookAtDevices(candidates_.invite));
     MC_RETURN_IF_ERROR(LookAtDevices(candidates_.knock));

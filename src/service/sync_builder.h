@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "matrixcore/service/event_filter.h"
+#include "matrixcore/service/restored.h"
 #include "matrixcore/service/sync.h"
 #include "matrixcore/service/to_device.h"
 #include "service/event_fields.h"
@@ -38,6 +39,7 @@ struct SyncShared {
   UserRooms rooms;
   LazyMembers lazy;
   ToldCounts told_counts;
+  LostTimes lost;
 };
 
 struct SyncQuery {
@@ -46,6 +48,14 @@ struct SyncQuery {
   std::optional<StreamToken> since;
   bool full_state = false;
   bool use_state_after = false;
+  // In the place of `since`: a token of a time that was undone.  The client is
+  // told everything, as if it came for the first time, and in a way that takes
+  // the place of what it has.
+  struct Undone {
+    StreamToken token;
+    Position last_known = 0;  // The newest position before that time.
+  };
+  std::optional<Undone> undone = std::nullopt;
 };
 
 struct SyncAnswer {
