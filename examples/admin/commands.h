@@ -21,4 +21,12 @@ void AddImportRoom(Program& program);
 void AddPurgeHistory(Program& program);
 void AddPurgeRoom(Program& program);
 
+// --- Done to the database or the data folder itself. ---
+
+void AddBackup(Program& program);
+void AddRestore(Program& program);
+void AddVerify(Program& program);
+void AddVacuum(Program& program);
+void AddStats(Program& program);
+
 }  // namespace matrixcore::admin

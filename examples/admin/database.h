@@ -2,6 +2,7 @@
 // without asking the server.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,14 @@ namespace matrixcore::admin {
 
 // Where it is.
 std::string DatabasePath(const server::Config& config);
+
+// kNotFound, with what to give, when there is none yet.
+Status CheckThatDatabaseExists(const server::Config& config);
+
+// Of which server the database at `path` is, whatever its schema's version;
+// kFailedPrecondition when no server has begun with it.
+Result<std::string> ServerNameIn(const std::string& path,
+                                 uint32_t schema_version);
 
 // For queries, beside a running server or without one; changes no file.
 // Errors are those of OpenSqliteStoreReadOnly.

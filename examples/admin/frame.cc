@@ -1,8 +1,10 @@
 #include "frame.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <ctime>
 #include <utility>
 
 namespace matrixcore::admin {
@@ -64,6 +66,11 @@ Result<server::Config> ReadConfig(const ServerOptions& options) {
       server::LoadConfig(options.config_file, server::ProcessEnvironment()));
   if (!options.data_dir.empty()) config.data_dir = options.data_dir;
   return config;
+}
+
+std::string TimeText(int64_t ts) {
+  return fmt::format("{:%Y-%m-%d %H:%M} UTC",
+                     fmt::gmtime(static_cast<std::time_t>(ts / 1000)));
 }
 
 }  // namespace matrixcore::admin

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -50,5 +51,8 @@ void AddServerOptions(CLI::App& command, ServerOptions& options);
 // The server's configuration as the server itself reads it: file, environment,
 // and --data-dir over both.
 Result<server::Config> ReadConfig(const ServerOptions& options);
+
+// "2026-11-30 08:00 UTC" of milliseconds since 1970.
+std::string TimeText(int64_t ts);
 
 }  // namespace matrixcore::admin

@@ -12,5 +12,10 @@ int main(int argc, char** argv) {
   AddImportRoom(program);
   AddPurgeHistory(program);
   AddPurgeRoom(program);
+  AddBackup(program);
+  AddRestore(program);
+  AddVerify(program);
+  AddVacuum(program);
+  AddStats(program);
   return program.Run(argc, argv);
 }

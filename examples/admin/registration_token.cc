@@ -1,8 +1,6 @@
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <cstdlib>
-#include <ctime>
 #include <memory>
 #include <string>
 
@@ -42,9 +40,7 @@ void PrintToken(const TokenInfo& token) {
       token.uses_allowed ? std::to_string(*token.uses_allowed) : "any";
   std::string until = "for ever";
   if (token.expiry_time_ms) {
-    until = fmt::format(
-        "{:%Y-%m-%d %H:%M} UTC",
-        fmt::gmtime(static_cast<std::time_t>(*token.expiry_time_ms / 1000)));
+    until = TimeText(*token.expiry_time_ms);
   }
   fmt::print("{}  used {} of {}, pending {}, valid until {}\n", token.token,
              token.completed, uses, token.pending, until);

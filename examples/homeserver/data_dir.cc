@@ -64,13 +64,18 @@ Result<std::string> ReadSmallFile(const std::string& path) {
   return text;
 }
 
-// Makes the file, durable when ok.  It appears complete or not at all.
-Status MakePrivateFile(const std::string& path, const std::string& text) {
+}  // namespace
+
+std::string PathBelow(const std::string& directory, const std::string& path) {
+  return (std::filesystem::path(directory) / path).string();
+}
+
+Status WritePrivateFile(const std::string& path, std::string_view text) {
   const std::string draft = path + ".new";
   {
     const File file(draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
     if (file.fd() < 0) return Cannot("make", draft, errno);
-    if (fchmod(file.fd(), 0600) != 0 || !WriteAll(file.fd(), text + "\n") ||
+    if (fchmod(file.fd(), 0600) != 0 || !WriteAll(file.fd(), text) ||
         fsync(file.fd()) != 0) {
       return Cannot("write", draft, errno);
     }
@@ -84,12 +89,6 @@ Status MakePrivateFile(const std::string& path, const std::string& text) {
     return Cannot("make", path, errno);
   }
   return OkStatus();
-}
-
-}  // namespace
-
-std::string PathBelow(const std::string& directory, const std::string& path) {
-  return (std::filesystem::path(directory) / path).string();
 }
 
 Status PrepareDataDir(const std::string& path) {
@@ -124,7 +123,7 @@ Result<SigningKey> LoadOrMakeSigningKey(const std::string& path,
   if (text.status().code() == StatusCode::kNotFound) {
     const SigningKey key =
         SigningKey::Generate(random, "a_" + random.AlphaNumeric(4));
-    MC_RETURN_IF_ERROR(MakePrivateFile(path, key.ToFileText()));
+    MC_RETURN_IF_ERROR(WritePrivateFile(path, key.ToFileText() + "\n"));
     return key;
   }
   if (!text.ok()) return std::move(text).status();
@@ -153,7 +152,7 @@ Result<std::string> LoadOrMakeSecret(const std::string& path, Random& random) {
   Result<std::string> secret = LoadSecret(path);
   if (secret.status().code() != StatusCode::kNotFound) return secret;
   std::string made = random.AlphaNumeric(kSecretLength);
-  MC_RETURN_IF_ERROR(MakePrivateFile(path, made));
+  MC_RETURN_IF_ERROR(WritePrivateFile(path, made + "\n"));
   return made;
 }
 

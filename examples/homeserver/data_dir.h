@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "matrixcore/base/random.h"
 #include "matrixcore/base/status.h"
@@ -27,6 +28,10 @@ Result<std::string> LoadOrMakeSecret(const std::string& path, Random& random);
 
 // The secret of an existing file; kNotFound when there is none.
 Result<std::string> LoadSecret(const std::string& path);
+
+// Makes the file with mode 0600 and `text` in it, durable when ok.  It appears
+// complete or not at all.
+Status WritePrivateFile(const std::string& path, std::string_view text);
 
 // Whether others than the file's owner may read it.
 bool ReadableByOthers(const std::string& path);
