@@ -8,26 +8,39 @@
 #include <utility>
 
 #include "matrixcore/backends/memory.h"
+#include "matrixcore/base/heap_bytes.h"
 #include "matrixcore/base/mutex.h"
 
 namespace matrixcore {
 namespace {
 
+// Of the budget of all caches.
+constexpr uint32_t kShare = 4;
+
 class MemoryCache : public Cache {
  public:
-  MemoryCache(const Clock& clock, size_t max_bytes)
-      : clock_(clock), max_bytes_(max_bytes) {}
+  MemoryCache(const Clock& clock, CacheBudget& budget)
+      : clock_(clock),
+        account_(budget, "general", kShare,
+                 [this](size_t bytes) { return Shrink(bytes); }) {}
 
   std::optional<std::string> Get(std::string_view key) override {
     MutexLock lock(mutex_);
     const Entry* entry = Find(key);
-    if (entry == nullptr) return std::nullopt;
+    if (entry == nullptr) {
+      account_.Miss();
+      return std::nullopt;
+    }
+    account_.Hit();
     return entry->value;
   }
 
   void Put(std::string_view key, std::string value, Duration ttl) override {
-    MutexLock lock(mutex_);
-    Store(key, std::move(value), clock_.Monotonic() + ttl);
+    {
+      MutexLock lock(mutex_);
+      Store(key, std::move(value), clock_.Monotonic() + ttl);
+    }
+    account_.MakeRoom();
   }
 
   void Erase(std::string_view key) override {
@@ -37,7 +50,18 @@ class MemoryCache : public Cache {
 
   Result<int64_t> Add(std::string_view key, int64_t amount,
                       Duration ttl) override {
-    MutexLock lock(mutex_);
+    int64_t sum = 0;
+    {
+      MutexLock lock(mutex_);
+      sum = AddLocked(key, amount, ttl);
+    }
+    account_.MakeRoom();
+    return sum;
+  }
+
+ private:
+  int64_t AddLocked(std::string_view key, int64_t amount, Duration ttl)
+      MC_REQUIRES(mutex_) {
     int64_t sum = 0;
     MonotonicTime end = clock_.Monotonic() + ttl;
     if (const Entry* entry = Find(key);
@@ -51,7 +75,6 @@ class MemoryCache : public Cache {
     return sum;
   }
 
- private:
   struct Entry {
     std::string key;
     std::string value;
@@ -59,11 +82,10 @@ class MemoryCache : public Cache {
   };
   using Entries = std::list<Entry>;
 
-  // List node, slot of the index, headers of the allocator.
-  static constexpr size_t kOverhead = sizeof(Entry) + 64;
-
+  // With the list's node; its index is charged apart.
   static size_t BytesOf(const Entry& entry) {
-    return entry.key.size() + entry.value.size() + kOverhead;
+    return HeapBlock(sizeof(Entry) + 2 * sizeof(void*)) + HeapBytes(entry.key) +
+           HeapBytes(entry.value);
   }
 
   static bool ParseNumber(const std::string& text, int64_t& number) {
@@ -92,36 +114,48 @@ class MemoryCache : public Cache {
       MC_REQUIRES(mutex_) {
     Entry entry{std::string(key), std::move(value), end};
     Remove(key);
-    if (BytesOf(entry) > max_bytes_) return;
-    bytes_ += BytesOf(entry);
+    const size_t bytes = BytesOf(entry);
+    if (bytes > account_.max_entry()) return;
     entries_.push_front(std::move(entry));
     index_.emplace(entries_.front().key, entries_.begin());
-    while (bytes_ > max_bytes_) Remove(entries_.back().key);
+    const size_t index_bytes = FlatTableBytes(index_);
+    account_.Add(static_cast<ptrdiff_t>(bytes + index_bytes - index_bytes_), 1);
+    index_bytes_ = index_bytes;
+  }
+
+  size_t Shrink(size_t bytes) {
+    size_t freed = 0;
+    MutexLock lock(mutex_);
+    while (freed < bytes && !entries_.empty()) {
+      freed += BytesOf(entries_.back());
+      Remove(entries_.back().key);
+    }
+    return freed;
   }
 
   void Remove(std::string_view key) MC_REQUIRES(mutex_) {
     const auto found = index_.find(key);
     if (found == index_.end()) return;
     const Entries::iterator entry = found->second;
-    bytes_ -= BytesOf(*entry);
+    account_.Add(-static_cast<ptrdiff_t>(BytesOf(*entry)), -1);
     // The index refers to the entry's key, and so may `key`.
     index_.erase(found);
     entries_.erase(entry);
   }
 
   const Clock& clock_;
-  const size_t max_bytes_;
   Mutex mutex_;
-  size_t bytes_ MC_GUARDED_BY(mutex_) = 0;
   Entries entries_ MC_GUARDED_BY(mutex_);  // The one used last comes first.
   absl::flat_hash_map<std::string_view, Entries::iterator> index_
       MC_GUARDED_BY(mutex_);
+  size_t index_bytes_ MC_GUARDED_BY(mutex_) = 0;
+  CacheAccount account_;
 };
 
 }  // namespace
 
-std::unique_ptr<Cache> NewMemoryCache(const Clock& clock, size_t max_bytes) {
-  return std::make_unique<MemoryCache>(clock, max_bytes);
+std::unique_ptr<Cache> NewMemoryCache(const Clock& clock, CacheBudget& budget) {
+  return std::make_unique<MemoryCache>(clock, budget);
 }
 
 }  // namespace matrixcore

@@ -63,7 +63,8 @@ class MemoryCacheFixture : public CacheFixture {
 
  private:
   ManualClock clock_;
-  const std::unique_ptr<Cache> cache_ = NewMemoryCache(clock_, 10'000);
+  CacheBudget budget_{10'000};
+  const std::unique_ptr<Cache> cache_ = NewMemoryCache(clock_, budget_);
 };
 
 class MemoryBlobFixture : public BlobFixture {
@@ -130,7 +131,8 @@ MC_INSTANTIATE_CONFORMANCE(MemoryBus, BusChecks(), MakeBus);
 
 TEST(MemoryCacheTest, LetsGoOfWhatWasUsedLeastRecently) {
   ManualClock clock;
-  const auto cache = NewMemoryCache(clock, 10'000);
+  CacheBudget budget(10'000);
+  const auto cache = NewMemoryCache(clock, budget);
   const std::string kilobyte(1'000, 'v');
   for (const char* key : {"a", "b", "c", "d", "e"}) {
     cache->Put(key, kilobyte, seconds(60));

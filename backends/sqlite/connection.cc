@@ -14,6 +14,8 @@
 namespace matrixcore::sqlite {
 namespace {
 
+constexpr size_t kDefaultCacheBytes = size_t{2} << 20;
+
 std::string SystemError(int error) {
   return std::error_code(error, std::generic_category()).message();
 }
@@ -202,8 +204,10 @@ Status Connection::Configure(const Options& options) {
       "PRAGMA foreign_keys=OFF; PRAGMA wal_autocheckpoint=0;"
       "PRAGMA temp_store=MEMORY;"
       "PRAGMA query_only={};",
-      options.cache_bytes / 1024, options.mmap_bytes,
-      options.full_sync ? "FULL" : "NORMAL", options.read_only ? 1 : 0)));
+      (options.cache_bytes == 0 ? kDefaultCacheBytes : options.cache_bytes) /
+          1024,
+      options.mmap_bytes, options.full_sync ? "FULL" : "NORMAL",
+      options.read_only ? 1 : 0)));
   return OkStatus();
 }
 

@@ -79,6 +79,7 @@ std::string MatchText(const SearchTerms& terms, bool is_long) {
 
 class SqliteSearchIndex final : public SearchIndex {
  public:
+  explicit SqliteSearchIndex(size_t cache_bytes) : cache_bytes_(cache_bytes) {}
   ~SqliteSearchIndex() override { Close(); }
 
   Status Open(const std::string& path) {
@@ -182,9 +183,9 @@ class SqliteSearchIndex final : public SearchIndex {
   }
 
  private:
-  static Connection::Options Options(bool read_only) {
+  Connection::Options Options(bool read_only) const {
     // What a power cut takes away is made again.
-    return {.cache_bytes = size_t{2} << 20,
+    return {.cache_bytes = cache_bytes_,
             .mmap_bytes = 0,
             .busy_timeout = seconds(5),
             .full_sync = false,
@@ -315,6 +316,7 @@ class SqliteSearchIndex final : public SearchIndex {
 
   std::unique_ptr<sqlite::FileLock> lock_;
   // Lock order: the writer's first.
+  const size_t cache_bytes_;
   Mutex write_mutex_;
   std::unique_ptr<Connection> writer_ MC_GUARDED_BY(write_mutex_);
   Statement from_source_ MC_GUARDED_BY(write_mutex_);
@@ -336,12 +338,12 @@ class SqliteSearchIndex final : public SearchIndex {
 }  // namespace
 
 Result<std::unique_ptr<SearchIndex>> OpenSqliteSearchIndex(
-    const std::string& path) {
-  auto index = std::make_unique<SqliteSearchIndex>();
+    const std::string& path, size_t cache_bytes) {
+  auto index = std::make_unique<SqliteSearchIndex>(cache_bytes);
   Status status = index->Open(path);
   if (status.code() == StatusCode::kDataLoss) {
     // Damaged, or no database at all: the next one is as good.
-    index = std::make_unique<SqliteSearchIndex>();
+    index = std::make_unique<SqliteSearchIndex>(cache_bytes);
     for (const char* suffix : {"", "-wal", "-shm"}) {
       unlink((path + suffix).c_str());
     }

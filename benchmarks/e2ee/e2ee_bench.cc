@@ -91,8 +91,8 @@ class World {
     store = OrDie(OpenSqliteStore(directory_ + "/store.db", schema));
     accounts = std::make_unique<AccountService>(
         AccountService::Options{.server_name = "x"},
-        AccountService::Deps{*store, *clock, *random, *executor, *timers,
-                             *log});
+        AccountService::Deps{*store, *clock, *random, *executor, *timers, *log,
+                             caches});
     notifier = std::make_unique<Notifier>(*store, joined, *executor, *timers,
                                           *clock, *metrics);
     keys = std::make_unique<KeyService>(
@@ -150,6 +150,7 @@ class World {
   const std::unique_ptr<Logger> log = NewNullLogger();
   const std::unique_ptr<Metrics> metrics = NewMetrics();
   JoinedUsers joined;
+  CacheBudget caches{64 << 20};
   std::unique_ptr<AccountService> accounts;
   std::unique_ptr<Notifier> notifier;
   std::unique_ptr<KeyService> keys;

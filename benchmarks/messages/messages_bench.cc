@@ -90,7 +90,8 @@ class World {
                                              .timers = *timers_,
                                              .signing_key = key_,
                                              .log = *log_,
-                                             .metrics = *metrics_})
+                                             .metrics = *metrics_,
+                                             .caches = caches_})
                   .value();
     alice_ = Register("alice");
     // Each brings the index forward: nothing of that is left for later.
@@ -170,7 +171,8 @@ class World {
 
   // Straight through the room floor, many events a commit.
   void FillRooms() {
-    RoomCaches caches({});
+    CacheBudget budget(64 << 20);
+    RoomCaches caches(budget);
     RoomActivity activity(store_->LastPosition());
     JoinedUsers joined;
     Deaf listener;
@@ -258,7 +260,8 @@ class World {
   std::unique_ptr<Logger> log_ = NewNullLogger();
   std::unique_ptr<Metrics> metrics_ = NewMetrics();
   std::unique_ptr<Timers> timers_ = NewThreadTimers(*clock_);
-  std::unique_ptr<Cache> cache_ = NewMemoryCache(*clock_, 1u << 20);
+  CacheBudget caches_{64 << 20};
+  std::unique_ptr<Cache> cache_ = NewMemoryCache(*clock_, caches_);
   std::unique_ptr<BlobStore> blobs_ = NewMemoryBlobStore();
   std::unique_ptr<Coordinator> coordinator_ = NewMemoryCoordinator(*clock_);
   std::unique_ptr<Bus> bus_ = NewMemoryBus();

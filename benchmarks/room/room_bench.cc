@@ -52,7 +52,7 @@ class Floor {
         key(SigningKey::Generate(*random, "bench")),
         coordinator(NewMemoryCoordinator(*clock)),
         executor(NewThreadPool("rooms", 1, 1000)),
-        caches({}),
+        caches(budget),
         activity(store->LastPosition()),
         log(NewNullLogger()),
         metrics(NewMetrics()),
@@ -99,6 +99,7 @@ class Floor {
   SigningKey key;
   std::unique_ptr<Coordinator> coordinator;
   std::unique_ptr<Executor> executor;
+  CacheBudget budget{64 << 20};
   RoomCaches caches;
   RoomActivity activity;
   JoinedUsers joined;

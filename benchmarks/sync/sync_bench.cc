@@ -113,9 +113,9 @@ class Server {
       : store(std::move(store_in)),
         activity(store->LastPosition()),
         notifier(*store, joined, *executor, *timers, *clock, *metrics),
-        profiles(*store),
+        profiles(*store, budget),
         unread({profiles, joined, *clock, "x"}),
-        writer({.server_name = "x", .max_idle_rooms = 10'000},
+        writer({.server_name = "x"},
                {*store, *coordinator, *executor, *clock, *random, key, caches,
                 activity, joined, notifier, *log, *metrics,
                 counted ? &unread : nullptr}),
@@ -195,7 +195,8 @@ class Server {
   std::unique_ptr<Executor> executor = NewThreadPool("rooms", 1, 1000);
   std::unique_ptr<Logger> log = NewNullLogger();
   std::unique_ptr<Metrics> metrics = NewMetrics();
-  RoomCaches caches{{}};
+  CacheBudget budget{64 << 20};
+  RoomCaches caches{budget};
   RoomActivity activity;
   JoinedUsers joined;
   Notifier notifier;
@@ -284,7 +285,8 @@ void SlidingFirst(benchmark::State& state, bool sqlite, bool cold) {
     }
     state.PauseTiming();
     {
-      RoomCaches caches{{}};
+      CacheBudget budget{64 << 20};
+      RoomCaches caches{budget};
       const RoomActivity activity(server.store->LastPosition());
       SyncService fresh(
           {}, {*server.store, *server.clock, caches, activity, server.notifier,

@@ -46,7 +46,7 @@ struct Config {
   std::string database_path;  // Below data_dir when relative.
   SqliteOptions sqlite;
   int64_t readers = 0;
-  int64_t cache_bytes = 0;
+  int64_t cache_budget_bytes = 0;  // Page caches included: see memory_plan.h.
   int64_t event_loops = 1;
   LaneConfig interactive;
   LaneConfig background;

@@ -63,16 +63,11 @@ TEST(Config, HasTheDefaultsOfTheLibrary) {
   EXPECT_EQ(config.limits.min_bytes_per_second, limits.min_bytes_per_second);
   EXPECT_EQ(config.limits.idle_timeout, limits.idle_timeout);
   const SqliteOptions sqlite;
-  EXPECT_EQ(config.sqlite.writer_cache_bytes, sqlite.writer_cache_bytes);
-  EXPECT_EQ(config.sqlite.reader_cache_bytes, sqlite.reader_cache_bytes);
   EXPECT_EQ(config.sqlite.mmap_bytes, sqlite.mmap_bytes);
   EXPECT_EQ(config.sqlite.wal_bytes, sqlite.wal_bytes);
   EXPECT_EQ(config.sqlite.busy_timeout, sqlite.busy_timeout);
   const HomeserverOptions options;
   EXPECT_EQ(config.homeserver.max_json_body_bytes, options.max_json_body_bytes);
-  EXPECT_EQ(config.homeserver.event_cache_bytes, options.event_cache_bytes);
-  EXPECT_EQ(config.homeserver.state_cache_bytes, options.state_cache_bytes);
-  EXPECT_EQ(config.homeserver.recall_cache_bytes, options.recall_cache_bytes);
   EXPECT_EQ(config.homeserver.max_sync_timeout, options.max_sync_timeout);
   EXPECT_EQ(config.homeserver.access_token_lifetime_ms,
             options.access_token_lifetime_ms);

@@ -12,7 +12,9 @@
 #include "matrixcore/backends/local.h"
 #include "matrixcore/backends/memory.h"
 #include "matrixcore/backends/sqlite.h"
+#include "matrixcore/base/cache_budget.h"
 #include "matrixcore/base/executor.h"
+#include "memory_plan.h"
 
 namespace matrixcore::server {
 namespace {
@@ -38,6 +40,9 @@ struct Server::Parts {
   std::unique_ptr<Clock> clock = NewSystemClock();
   std::unique_ptr<Random> random = NewSystemRandom();
   std::unique_ptr<Metrics> metrics = NewMetrics();
+  // Outlives all that keeps something in it.
+  std::unique_ptr<CacheBudget> caches;
+  std::unique_ptr<CacheAccount> page_caches;
   std::optional<SigningKey> signing_key;
   std::unique_ptr<Store> store;
   std::unique_ptr<Cache> cache;
@@ -53,12 +58,14 @@ struct Server::Parts {
   std::unique_ptr<HttpClient> outbound;
   std::unique_ptr<Homeserver> homeserver;
   std::unique_ptr<HttpServer> http;
+  size_t search_cache_bytes = 0;
   bool stopped = false;
 
   Status OpenLog();
   Status OpenData();
   Status OpenSecrets();
-  Status OpenStore(size_t threads);
+  Status PlanCaches(size_t threads);
+  Status OpenStore();
   Status StartHomeserver();
   Status StartHttp(const std::vector<int>& sockets);
 };
@@ -99,10 +106,25 @@ Status Server::Parts::OpenSecrets() {
   return OkStatus();
 }
 
-Status Server::Parts::OpenStore(size_t threads) {
-  SqliteOptions options = config.sqlite;
+Status Server::Parts::PlanCaches(size_t threads) {
+  SqliteOptions& sqlite = config.sqlite;
   // Every worker may hold a snapshot, and two more for checks and maintenance.
-  options.readers = Threads(config.readers, threads + 2);
+  sqlite.readers = Threads(config.readers, threads + 2);
+  MC_ASSIGN_OR_RETURN(const MemoryPlan plan,
+                      PlanMemory(config, sqlite.readers));
+  sqlite.writer_cache_bytes = plan.writer_pages;
+  sqlite.reader_cache_bytes = plan.reader_pages;
+  search_cache_bytes = plan.search_pages;
+  caches = std::make_unique<CacheBudget>(
+      static_cast<size_t>(config.cache_budget_bytes));
+  page_caches = std::make_unique<CacheAccount>(
+      *caches, "sqlite_pages", 0, [](size_t) { return size_t{0}; });
+  page_caches->Add(static_cast<ptrdiff_t>(plan.all_pages), 0);
+  return OkStatus();
+}
+
+Status Server::Parts::OpenStore() {
+  SqliteOptions options = config.sqlite;
   options.logger = log.get();
   const std::string path = PathBelow(config.data_dir, config.database_path);
   MC_ASSIGN_OR_RETURN(store, OpenSqliteStore(path, MatrixSchema(), options));
@@ -120,12 +142,14 @@ Status Server::Parts::OpenData() {
   const size_t room_threads =
       Threads(config.rooms.threads, std::max<size_t>(cores, 2));
   MC_RETURN_IF_ERROR(
-      OpenStore(interactive_threads + background_threads + room_threads));
-  cache = NewMemoryCache(*clock, static_cast<size_t>(config.cache_bytes));
+      PlanCaches(interactive_threads + background_threads + room_threads));
+  MC_RETURN_IF_ERROR(OpenStore());
+  cache = NewMemoryCache(*clock, *caches);
   MC_ASSIGN_OR_RETURN(blobs,
                       OpenLocalBlobStore(PathBelow(config.data_dir, "media")));
   MC_ASSIGN_OR_RETURN(
-      search, OpenSqliteSearchIndex(PathBelow(config.data_dir, "search.db")));
+      search, OpenSqliteSearchIndex(PathBelow(config.data_dir, "search.db"),
+                                    search_cache_bytes));
   coordinator = NewMemoryCoordinator(*clock);
   bus = NewMemoryBus();
   timers = NewThreadTimers(*clock);
@@ -158,6 +182,7 @@ Status Server::Parts::StartHomeserver() {
                             .signing_key = *signing_key,
                             .log = *log,
                             .metrics = *metrics,
+                            .caches = *caches,
                             .federation = federation.get(),
                             .outbound = outbound.get()};
   MC_ASSIGN_OR_RETURN(homeserver, Homeserver::Create(config.homeserver, deps));

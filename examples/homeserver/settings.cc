@@ -212,7 +212,10 @@ constexpr Section kSections[] = {
     {"database",
      "The SQLite database. Copy FILE-wal along with FILE, or use sqlite3's "
      ".backup."},
-    {"caches", "Memory for what is read often; bytes."},
+    {"caches",
+     "Memory for what may be forgotten and read again. running-a-server.md "
+     "says "
+     "how it is divided and what to choose."},
     {"server", "Threads, queues, proxies and the end."},
     {"metrics", "Figures in Prometheus' text format at /metrics."},
     {"federation",
@@ -467,12 +470,14 @@ constexpr Setting kSettings[] = {
      "How many threads read at once, each through a connection of its own; 0 "
      "is as many as there are worker threads, and two.",
      Set<&Config::readers>, 0, 1000},
-    {"database", "writer_cache_bytes", kInteger, "4194304",
-     "SQLite's page cache of the writer.",
-     Set<&Config::sqlite, &SqliteOptions::writer_cache_bytes>, 65536, 1e11},
-    {"database", "reader_cache_bytes", kInteger, "524288",
-     "The same of each reader.",
-     Set<&Config::sqlite, &SqliteOptions::reader_cache_bytes>, 65536, 1e11},
+    {"database", "writer_cache_bytes", kInteger, "0",
+     "SQLite's page cache of the writer, a part of caches.budget_bytes; 0 is a "
+     "sixteenth of that.",
+     Set<&Config::sqlite, &SqliteOptions::writer_cache_bytes>, 0, 1e11},
+    {"database", "reader_cache_bytes", kInteger, "0",
+     "The same of each reader; 0 is an eighth of the budget divided among all "
+     "readers, 65536 to 524288.",
+     Set<&Config::sqlite, &SqliteOptions::reader_cache_bytes>, 0, 1e11},
     {"database", "mmap_bytes", kInteger, "0",
      "How much of the file is read through a memory map; it counts as resident "
      "memory.",
@@ -486,16 +491,10 @@ constexpr Setting kSettings[] = {
      "How long to wait for another program that holds the file's lock.",
      Set<&Config::sqlite, &SqliteOptions::busy_timeout>, 0, 600},
 
-    {"caches", "event_bytes", kInteger, "8388608", "Events.",
-     Set<&Config::homeserver, &Options::event_cache_bytes>, 0, 1e12},
-    {"caches", "state_bytes", kInteger, "4194304", "The state of rooms.",
-     Set<&Config::homeserver, &Options::state_cache_bytes>, 0, 1e12},
-    {"caches", "recall_bytes", kInteger, "2097152",
-     "Answers of small reads that syncs repeat.",
-     Set<&Config::homeserver, &Options::recall_cache_bytes>, 0, 1e12},
-    {"caches", "general_bytes", kInteger, "4194304",
-     "Counters of rate limits and other things that may be forgotten.",
-     Set<&Config::cache_bytes>, 65536, 1e12},
+    {"caches", "budget_bytes", kInteger, "67108864",
+     "The most that all caches together take, SQLite's page caches among them. "
+     "An idle server needs little of it.",
+     Set<&Config::cache_budget_bytes>, 8388608, 1e13},
 
     {"server", "event_loops", kInteger, "1",
      "Threads for connections. One serves tens of thousands of requests a "

@@ -58,7 +58,7 @@ struct Parts {
     accounts = std::make_unique<mc::AccountService>(
         mc::AccountService::Options{.server_name = "example.org"},
         mc::AccountService::Deps{*store, *clock, *random, *executor, *timers,
-                                 *log});
+                                 *log, caches});
     notifier = std::make_unique<mc::Notifier>(*store, joined, *executor,
                                               *timers, *clock, *metrics);
   }
@@ -87,6 +87,7 @@ struct Parts {
   const std::unique_ptr<mc::Metrics> metrics = mc::NewMetrics();
   mc::JoinedUsers joined;
   std::unique_ptr<mc::Store> store;
+  mc::CacheBudget caches{8 << 20};
   std::unique_ptr<mc::AccountService> accounts;
   std::unique_ptr<mc::Notifier> notifier;
 };

@@ -54,7 +54,8 @@ class Caches : public mc::CacheFixture {
 
  private:
   mc::SimTime time_;
-  const std::unique_ptr<mc::Cache> cache_ = mc::NewMemoryCache(time_, 10'000);
+  mc::CacheBudget budget_{10'000};
+  const std::unique_ptr<mc::Cache> cache_ = mc::NewMemoryCache(time_, budget_);
 };
 
 class Leases : public mc::CoordinatorFixture {

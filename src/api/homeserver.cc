@@ -272,10 +272,10 @@ struct Homeserver::Rep {
 Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
     : options(std::move(o)),
       deps(d),
-      store(d.store, WatchedTables(), options.recall_cache_bytes),
-      room_caches({.event_bytes = options.event_cache_bytes,
-                   .state_bytes = options.state_cache_bytes}),
+      store(d.store, WatchedTables(), d.caches),
+      room_caches(d.caches),
       room_activity(store.LastPosition()),
+      joined_users(&d.caches),
       notifier(store, joined_users, d.rooms, d.timers, d.clock, d.metrics),
       search_follower({.store = store,
                        .caches = room_caches,
@@ -286,15 +286,15 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                        .log = d.log,
                        .metrics = d.metrics}),
       listeners(notifier, search_follower),
-      push_profiles(store),
+      push_profiles(store, d.caches),
       unread({.profiles = push_profiles,
               .joined = joined_users,
               .clock = d.clock,
               .server_name = options.server_name}),
-      resolver(d.federation == nullptr
-                   ? nullptr
-                   : std::make_unique<ServerResolver>(ServerResolver::Options{},
-                                                      *d.federation, d.clock)),
+      resolver(d.federation == nullptr ? nullptr
+                                       : std::make_unique<ServerResolver>(
+                                             ServerResolver::Options{},
+                                             *d.federation, d.clock, d.caches)),
       policy(
           resolver == nullptr
               ? nullptr
@@ -328,7 +328,8 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                 .random = d.random,
                 .background = d.background,
                 .timers = d.timers,
-                .log = d.log}),
+                .log = d.log,
+                .caches = d.caches}),
       uia({}, d.clock, d.random),
       registration(
           {.server_name = options.server_name,
@@ -480,6 +481,7 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                .thread_subscriptions = thread_subscriptions,
                .dehydrated_devices = dehydrated_devices},
       router(services, api::AllRoutes()) {
+  d.caches.ShowIn(d.metrics);
   search_follower.Wake();  // For what was committed before a crash.
   delayed_events.Start();
   accounts.OnDeactivated([this](const std::string& user_id, bool erase) {

@@ -123,6 +123,26 @@ TEST(ServerTest, MetricsAreForTheAddressesThatMayLook) {
               IsError(403, "M_FORBIDDEN"));
 }
 
+TEST(ServerTest, MetricsShowEveryCacheAndTheBudget) {
+  FakeHomeserver server;
+  server.Register("alice");
+  const std::string text = From(server, "/metrics", "127.0.0.1").body;
+  using ::testing::HasSubstr;
+  EXPECT_THAT(text, HasSubstr("matrixcore_cache_budget_bytes 33554432\n"));
+  for (const char* cache :
+       {"bump_stamps", "events", "filters", "general", "joined_users",
+        "lazy_members", "push_rules", "recalled_reads", "recent_notices",
+        "room_lists", "room_numbers", "rooms", "sliding_connections",
+        "state_keys", "states", "timelines", "told_counts", "tokens",
+        "user_rooms"}) {
+    for (const char* figure :
+         {"hits_total", "misses_total", "bytes", "entries"}) {
+      EXPECT_THAT(text, HasSubstr(std::string("matrixcore_cache_") + figure +
+                                  "{cache=\"" + cache + "\"} "));
+    }
+  }
+}
+
 // --- Making a server ---
 
 class CreateTest : public testing::Test {
@@ -142,7 +162,8 @@ class CreateTest : public testing::Test {
                                                    .timers = time_,
                                                    .signing_key = key_,
                                                    .log = *log_,
-                                                   .metrics = *metrics_});
+                                                   .metrics = *metrics_,
+                                                   .caches = caches_});
   }
   // The answer so far; status 0 when there is none.
   static HttpResponse Ask(Homeserver& server, std::string_view target,
@@ -165,7 +186,8 @@ class CreateTest : public testing::Test {
   std::unique_ptr<Logger> log_ = NewNullLogger();
   std::unique_ptr<Metrics> metrics_ = NewMetrics();
   std::unique_ptr<Store> store_ = NewMemoryStore(MatrixSchema());
-  std::unique_ptr<Cache> cache_ = NewMemoryCache(time_, 1000);
+  CacheBudget caches_{8 << 20};
+  std::unique_ptr<Cache> cache_ = NewMemoryCache(time_, caches_);
   std::unique_ptr<BlobStore> blobs_ = NewMemoryBlobStore();
   std::unique_ptr<SearchIndex> search_ = NewMemorySearchIndex();
   std::unique_ptr<Coordinator> coordinator_ = NewMemoryCoordinator(time_);
@@ -220,7 +242,8 @@ TEST_F(CreateTest, AFullLaneRefusesAtOnce) {
                                              .timers = time_,
                                              .signing_key = key_,
                                              .log = *log_,
-                                             .metrics = *metrics_});
+                                             .metrics = *metrics_,
+                                             .caches = caches_});
   ASSERT_TRUE(server.ok());
   const HttpResponse refused = Ask(**server, "/health", full);
   EXPECT_THAT(refused, IsError(429, "M_LIMIT_EXCEEDED"));
@@ -260,7 +283,8 @@ TEST_F(CreateTest, ALaneThatDropsItsTasksAnswers500) {
                                                  .timers = time_,
                                                  .signing_key = key_,
                                                  .log = *log_,
-                                                 .metrics = *metrics_});
+                                                 .metrics = *metrics_,
+                                                 .caches = caches_});
     ASSERT_TRUE(own.ok());
     (*own)->Handle(std::move(request),
                    Responder([&status](HttpResponse r) { status = r.status; }));

@@ -118,19 +118,36 @@ class Registry final : public Metrics {
   }
 
   void AddGaugeCallback(std::string_view name, std::string_view help,
+                        const MetricLabels& labels,
                         std::function<double()> read) override {
-    MutexLock lock(mutex_);
-    callbacks_.insert_or_assign(std::string(name),
-                                Callback{std::string(help), std::move(read)});
+    AddCallback(name, help, MetricType::Gauge, labels, std::move(read));
+  }
+  void AddCounterCallback(std::string_view name, std::string_view help,
+                          const MetricLabels& labels,
+                          std::function<double()> read) override {
+    AddCallback(name, help, MetricType::Counter, labels, std::move(read));
   }
 
   std::string Text() const override;
 
  private:
-  struct Callback {
+  // All callbacks of one name.
+  struct Callbacks {
     std::string help;
-    std::function<double()> read;
+    MetricType type = MetricType::Gauge;
+    std::map<MetricLabels, std::function<double()>> reads;
   };
+
+  void AddCallback(std::string_view name, std::string_view help,
+                   MetricType type, MetricLabels labels,
+                   std::function<double()> read) {
+    std::sort(labels.begin(), labels.end());
+    MutexLock lock(mutex_);
+    Callbacks& callbacks = callbacks_[std::string(name)];
+    callbacks.help = help;
+    callbacks.type = type;
+    callbacks.reads.insert_or_assign(std::move(labels), std::move(read));
+  }
 
   template <typename S, typename Make>
   S& Get(std::string_view name, std::string_view help, MetricType type,
@@ -158,23 +175,26 @@ class Registry final : public Metrics {
 
   mutable Mutex mutex_;
   StringMap<Family> families_ MC_GUARDED_BY(mutex_);
-  StringMap<Callback> callbacks_ MC_GUARDED_BY(mutex_);
+  StringMap<Callbacks> callbacks_ MC_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<Series>> hidden_ MC_GUARDED_BY(mutex_);
 };
 
+ClientMetric WithLabels(const MetricLabels& labels) {
+  ClientMetric metric;
+  for (const auto& [key, value] : labels) metric.label.push_back({key, value});
+  return metric;
+}
+
 std::string Registry::Text() const {
   StringMap<MetricFamily> output;
-  StringMap<Callback> callbacks;
+  StringMap<Callbacks> callbacks;
   {
     MutexLock lock(mutex_);
     callbacks = callbacks_;
     for (const auto& [name, family] : families_) {
       MetricFamily shown{name, family.help, family.type, {}};
       for (const auto& [labels, series] : family.series) {
-        ClientMetric metric;
-        for (const auto& [key, value] : labels) {
-          metric.label.push_back({key, value});
-        }
+        ClientMetric metric = WithLabels(labels);
         series->Collect(&metric);
         shown.metric.push_back(std::move(metric));
       }
@@ -182,11 +202,15 @@ std::string Registry::Text() const {
     }
   }
   // Without the lock: a callback may take locks of its own.
-  for (const auto& [name, callback] : callbacks) {
-    ClientMetric metric;
-    metric.gauge.value = callback.read();
-    output.insert_or_assign(
-        name, MetricFamily{name, callback.help, MetricType::Gauge, {metric}});
+  for (const auto& [name, family] : callbacks) {
+    MetricFamily shown{name, family.help, family.type, {}};
+    for (const auto& [labels, read] : family.reads) {
+      ClientMetric metric = WithLabels(labels);
+      (family.type == MetricType::Gauge ? metric.gauge.value
+                                        : metric.counter.value) = read();
+      shown.metric.push_back(std::move(metric));
+    }
+    output.insert_or_assign(name, std::move(shown));
   }
   std::vector<MetricFamily> sorted;
   sorted.reserve(output.size());

@@ -71,18 +71,32 @@ TEST(Metrics, HistogramsCountInclusiveBounds) {
 TEST(Metrics, AsksCallbacksEachTime) {
   const auto metrics = NewMetrics();
   double value = 1;
-  metrics->AddGaugeCallback("mc_rooms", "Rooms.", [&value] { return value; });
+  metrics->AddGaugeCallback("mc_rooms", "Rooms.", {},
+                            [&value] { return value; });
   EXPECT_THAT(metrics->Text(), testing::HasSubstr("mc_rooms 1\n"));
   value = 2;
   EXPECT_THAT(metrics->Text(), testing::HasSubstr("mc_rooms 2\n"));
-  metrics->AddGaugeCallback("mc_rooms", "Rooms.", [] { return 9.0; });
+  metrics->AddGaugeCallback("mc_rooms", "Rooms.", {}, [] { return 9.0; });
   EXPECT_EQ(metrics->Text(),
             "# HELP mc_rooms Rooms.\n# TYPE mc_rooms gauge\nmc_rooms 9\n");
 }
 
+TEST(Metrics, ShowsCallbacksOfOneNameByTheirLabels) {
+  const auto metrics = NewMetrics();
+  metrics->AddCounterCallback("mc_hits_total", "Hits.", {{"cache", "b"}},
+                              [] { return 2.0; });
+  metrics->AddCounterCallback("mc_hits_total", "Hits.", {{"cache", "a"}},
+                              [] { return 1.0; });
+  EXPECT_EQ(metrics->Text(),
+            "# HELP mc_hits_total Hits.\n"
+            "# TYPE mc_hits_total counter\n"
+            "mc_hits_total{cache=\"a\"} 1\n"
+            "mc_hits_total{cache=\"b\"} 2\n");
+}
+
 TEST(Metrics, ACallbackMayUseTheRegistry) {
   const auto metrics = NewMetrics();
-  metrics->AddGaugeCallback("mc_a", "A.", [&metrics] {
+  metrics->AddGaugeCallback("mc_a", "A.", {}, [&metrics] {
     metrics->GetCounter("mc_asked_total", "Asked.").Add();
     return 1.0;
   });

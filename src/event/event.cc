@@ -6,6 +6,7 @@
 #include "event/canonical_reader.h"
 #include "event/event_factory.h"
 #include "event/redact_canonical.h"
+#include "matrixcore/base/heap_bytes.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/json/canonical.h"
 #include "matrixcore/json/writer.h"
@@ -45,15 +46,15 @@ Result<json::Document> Event::Document() const {
 }
 
 size_t Event::ByteSize() const {
-  size_t size = sizeof(Event) + json_.capacity() + event_id_.capacity() +
-                room_id_.capacity() + decoded_.capacity();
-  for (const auto* ids : {&prev_events_, &auth_events_}) {
-    size += ids->capacity() * sizeof(std::string);
-    for (const std::string& id : *ids) size += id.capacity();
-  }
-  if (lazy_content_.load(std::memory_order_acquire) != nullptr) {
-    // The node table: about 24 bytes a value, and a value needs two bytes.
-    size += sizeof(LazyContent) + size_t{content_size_} * 4;
+  constexpr size_t kCounts = 24;  // Of the shared pointer.
+  size_t size = HeapBlock(sizeof(Event)) + HeapBlock(kCounts) +
+                HeapBytes(json_) + HeapBytes(event_id_) + HeapBytes(room_id_) +
+                HeapBytes(decoded_) + HeapBytes(prev_events_) +
+                HeapBytes(auth_events_);
+  const LazyContent* const content =
+      lazy_content_.load(std::memory_order_acquire);
+  if (content != nullptr) {
+    size += HeapBlock(sizeof(LazyContent)) + content->document.HeapBytes();
   }
   return size;
 }

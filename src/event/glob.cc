@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "matrixcore/base/heap_bytes.h"
+
 namespace matrixcore {
 namespace {
 
@@ -193,6 +195,11 @@ bool Glob::MatchesWords(std::string_view text) const {
   // An empty part of a text is not a word.
   if (length_ == 0) return text.empty();
   return Run(text, true);
+}
+
+size_t Glob::HeapBytes() const {
+  return matrixcore::HeapBytes(text_) + matrixcore::HeapBytes(stars_) +
+         matrixcore::HeapBytes(any_) + matrixcore::HeapBytes(accepts_);
 }
 
 }  // namespace matrixcore

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "matrixcore/base/heap_bytes.h"
 #include "matrixcore/event/glob.h"
 #include "matrixcore/json/writer.h"
 
@@ -280,6 +281,43 @@ struct PushRuleset::Rules {
   std::vector<Rule> in_order;
   bool needs_display_name = false;
 };
+
+namespace {
+
+struct ConditionBytes {
+  size_t operator()(const EventMatch& c) const {
+    return HeapBytes(c.path) + c.pattern.HeapBytes();
+  }
+  size_t operator()(const PropertyIs& c) const {
+    return HeapBytes(c.path) + HeapBytes(c.value);
+  }
+  size_t operator()(const PropertyContains& c) const {
+    return HeapBytes(c.path) + HeapBytes(c.value);
+  }
+  size_t operator()(const SenderPermission& c) const {
+    return HeapBytes(c.key);
+  }
+  template <typename Plain>
+  size_t operator()(const Plain&) const {
+    return 0;
+  }
+};
+
+}  // namespace
+
+size_t PushRuleset::HeapBytes() const {
+  using matrixcore::HeapBytes;
+  size_t bytes = SharedBlock<Rules>() +
+                 HeapBlock(rules_->in_order.capacity() * sizeof(Rule));
+  for (const Rule& rule : rules_->in_order) {
+    bytes += HeapBytes(rule.rule_id) + HeapBytes(rule.actions) +
+             HeapBlock(rule.conditions.capacity() * sizeof(Condition));
+    for (const Condition& condition : rule.conditions) {
+      bytes += std::visit(ConditionBytes(), condition);
+    }
+  }
+  return bytes;
+}
 
 PushEvent::PushEvent(EventPtr event) : event_(std::move(event)) {
   Result<json::Document> document = event_->Document();

@@ -21,7 +21,7 @@
 namespace matrixcore {
 namespace {
 
-constexpr size_t kCacheBytes = 1u << 20;
+constexpr size_t kCacheBytes = 32u << 20;
 constexpr size_t kMaxQueued = 10'000;
 
 [[noreturn]] void Fail(const std::string& message) {
@@ -65,7 +65,8 @@ struct FakeHomeserver::Rep {
         key(SigningKey::Generate(*random, "fake")),
         memory(NewMemoryStore(MatrixSchema())),
         store(*memory, activity),
-        cache(NewMemoryCache(time, kCacheBytes)),
+        caches(kCacheBytes),
+        cache(NewMemoryCache(time, caches)),
         blobs(NewMemoryBlobStore()),
         search(NewMemorySearchIndex()),
         faults(options.faults ? options.faults->seed : 0,
@@ -89,6 +90,7 @@ struct FakeHomeserver::Rep {
   Activity activity;
   std::unique_ptr<Store> memory;
   WatchedStore store;
+  CacheBudget caches;
   std::unique_ptr<Cache> cache;
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<SearchIndex> search;
@@ -144,6 +146,7 @@ void FakeHomeserver::Rep::Begin() {
        .signing_key = key,
        .log = options.log == nullptr ? *null_log : *options.log,
        .metrics = *metrics,
+       .caches = caches,
        .federation = options.network,
        .outbound = options.network});
   if (!made.ok()) Fail(made.status().ToString());

@@ -40,7 +40,8 @@ TEST(PolicyClientTest, ShowsTheEventInASignedRequest) {
   OneAnswer client;
   const auto random = NewSeededRandom(1);
   const SigningKey key = SigningKey::Generate(*random, "k");
-  ServerResolver resolver({}, client, time);
+  CacheBudget caches(1 << 20);
+  ServerResolver resolver({}, client, time, caches);
   PolicyClient policy(
       {.server_name = "us.example"},
       {.client = client, .resolver = resolver, .signing_key = key});

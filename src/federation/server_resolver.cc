@@ -21,11 +21,22 @@ struct Remembered {
   MonotonicTime expires;
 };
 
+// Of the budget of all caches.
+constexpr uint32_t kShare = 1;
+
+size_t BytesOf(const Remembered& remembered) {
+  return HeapBytes(remembered.location.authority) +
+         HeapBytes(remembered.location.host);
+}
+
 }  // namespace
 
 struct ServerResolver::Rep : std::enable_shared_from_this<Rep> {
-  Rep(const Options& o, HttpClient& h, const Clock& c)
-      : options(o), client(h), clock(c), known(o.cache_bytes) {}
+  Rep(const Options& o, HttpClient& h, const Clock& c, CacheBudget& budget)
+      : options(o),
+        client(h),
+        clock(c),
+        known(budget, "server_locations", kShare, BytesOf) {}
 
   void Answer(const std::string& name, Result<HttpResponse> response);
 
@@ -40,8 +51,8 @@ struct ServerResolver::Rep : std::enable_shared_from_this<Rep> {
 };
 
 ServerResolver::ServerResolver(const Options& options, HttpClient& client,
-                               const Clock& clock)
-    : rep_(std::make_shared<Rep>(options, client, clock)) {}
+                               const Clock& clock, CacheBudget& budget)
+    : rep_(std::make_shared<Rep>(options, client, clock, budget)) {}
 
 ServerResolver::~ServerResolver() = default;
 
@@ -82,9 +93,7 @@ void ServerResolver::Rep::Answer(const std::string& name,
       remembered.expires = clock.Monotonic() + LifetimeOf(*response);
     }
   }
-  known.Put(name, remembered,
-            2 * name.size() + remembered.location.authority.size() +
-                remembered.location.host.size());
+  known.Put(name, remembered);
   std::vector<Done> waiters;
   {
     MutexLock lock(mutex);

@@ -49,7 +49,8 @@ class ServerResolverTest : public ::testing::Test {
 
   SimTime time_;
   ScriptedClient client_;
-  ServerResolver resolver_{{}, client_, time_};
+  CacheBudget caches_{1 << 20};
+  ServerResolver resolver_{{}, client_, time_, caches_};
 };
 
 TEST_F(ServerResolverTest, AddressesAndPortsNeedNobodyElse) {

@@ -6,6 +6,7 @@
 
 #include "json/rapidjson_reader.h"
 #include "json/tape.h"
+#include "matrixcore/base/heap_bytes.h"
 #include "matrixcore/base/utf8.h"
 #include "matrixcore/json/value.h"
 
@@ -201,6 +202,13 @@ Document::Document(Document&&) noexcept = default;
 Document& Document::operator=(Document&&) noexcept = default;
 Document::~Document() = default;
 Document::Document(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
+
+size_t Document::HeapBytes() const {
+  if (rep_ == nullptr) return 0;
+  return HeapBlock(sizeof(Rep)) + matrixcore::HeapBytes(rep_->owned) +
+         matrixcore::HeapBytes(rep_->nodes) +
+         matrixcore::HeapBytes(rep_->unescaped);
+}
 
 Result<Document> Document::Parse(std::string text,
                                  const ParseOptions& options) {

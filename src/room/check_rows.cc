@@ -93,7 +93,7 @@ Status CheckMembers(RoomReader& reader, const RoomHead& head,
     }
     return OkStatus();
   };
-  for (StateKeyNum key = 1; key < state->events().size(); ++key) {
+  for (StateKeyNum key = 1; key <= head.last_key; ++key) {
     if (state->Find(key) == 0) continue;
     MC_ASSIGN_OR_RETURN(const StateKey name, reader.KeyName(head, key));
     if (name.type == kTypeMember) idxs.push_back(state->Find(key));

@@ -8,9 +8,19 @@
 namespace matrixcore {
 namespace {
 
-constexpr size_t kOverhead = 128;
+size_t BytesOf(const KnownEvents::StoredPtr& stored) {
+  return SharedBlock<StoredEvent>() + stored->event->ByteSize();
+}
 
 }  // namespace
+
+KnownEvents::KnownEvents(RoomNid room, const RoomVersionRules& rules,
+                         size_t budget_bytes)
+    : room_(room),
+      rules_(rules),
+      budget_(2 * budget_bytes),
+      events_(budget_, "events", 1, BytesOf),
+      ids_(budget_, "ids", 1, &LruCache<std::string, EventIdx>::Weightless) {}
 
 KnownEvents::StoredPtr KnownEvents::Take(Row row) {
   Result<StoredEvent> stored = EventFromRow(std::move(row), rules_);
@@ -50,9 +60,8 @@ Result<KnownEvents::StoredPtr> KnownEvents::Fresh(std::string_view event_id) {
 }
 
 void KnownEvents::Keep(const StoredPtr& event) {
-  events_.Put(event->idx, event, event->event->ByteSize() + kOverhead);
-  ids_.Put(event->event->event_id(), event->idx,
-           event->event->event_id().size());
+  events_.Put(event->idx, event);
+  ids_.Put(event->event->event_id(), event->idx);
 }
 
 void KnownEvents::Pin(const StoredPtr& event) {

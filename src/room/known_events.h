@@ -21,8 +21,7 @@ class KnownEvents {
  public:
   using StoredPtr = std::shared_ptr<const StoredEvent>;
 
-  KnownEvents(RoomNid room, const RoomVersionRules& rules, size_t budget_bytes)
-      : room_(room), rules_(rules), events_(budget_bytes), ids_(budget_bytes) {}
+  KnownEvents(RoomNid room, const RoomVersionRules& rules, size_t budget_bytes);
 
   // What is not remembered is read from there.  Outlives the calls until the
   // next Use.
@@ -45,6 +44,7 @@ class KnownEvents {
   const RoomNid room_;
   const RoomVersionRules& rules_;
   Snapshot* snapshot_ = nullptr;
+  CacheBudget budget_;
   LruCache<EventIdx, StoredPtr> events_;
   LruCache<std::string, EventIdx> ids_;
   absl::flat_hash_map<EventIdx, StoredPtr> pinned_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "matrixcore/base/heap_bytes.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/room/tables.h"
 #include "room/room_work.h"
@@ -35,7 +36,9 @@ Result<std::unique_ptr<LoadedRoom>> LoadedRoom::Load(RoomReader& reader,
                                                      RoomHead head) {
   auto room = std::make_unique<LoadedRoom>();
   MC_ASSIGN_OR_RETURN(const StateMapPtr state, reader.State(head, head.state));
-  room->current.assign(state->events().begin(), state->events().end());
+  room->current.resize(head.last_key + 1, 0);
+  state->ForEach(
+      [&room](StateKeyNum key, EventIdx event) { room->current[key] = event; });
   for (StateSnap at = head.state; at != 0;) {
     MC_ASSIGN_OR_RETURN(
         const std::optional<Row> row,
@@ -74,6 +77,21 @@ std::unique_ptr<LoadedRoom> LoadedRoom::Clone() const {
   copy->new_keys = new_keys;
   copy->hot = hot;
   return copy;
+}
+
+size_t LoadedRoom::ByteSize() const {
+  size_t bytes = HeapBlock(sizeof(LoadedRoom)) + HeapBytes(current) +
+                 HeapBlock(lineage.capacity() * sizeof(Link)) +
+                 FlatTableBytes(hot);
+  for (const RoomHead* one : {&head, &committed}) {
+    bytes += HeapBytes(one->room_id) + HeapBytes(one->creator) +
+             HeapBytes(one->extremities);
+  }
+  for (const Link& link : lineage) bytes += HeapBytes(link.delta);
+  for (const auto& [idx, event] : hot) {
+    if (event != nullptr) bytes += event->ByteSize();
+  }
+  return extra == nullptr ? bytes : bytes + extra->ByteSize();
 }
 
 LoadedRoom::NewSnap LoadedRoom::PushState(const StateDeltaEntry& change) {

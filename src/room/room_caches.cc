@@ -1,7 +1,10 @@
 #include "room/room_caches.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
+
+#include "matrixcore/base/heap_bytes.h"
 
 namespace matrixcore {
 namespace {
@@ -10,7 +13,13 @@ static_assert(std::endian::native == std::endian::little,
               "state deltas are stored little-endian and copied as they are");
 static_assert(sizeof(StateDeltaEntry) == 8);
 
-constexpr size_t kNameOverhead = 96;
+// Shares of the budget of all caches.
+constexpr uint32_t kEventsShare = 22;
+constexpr uint32_t kTailsShare = 5;
+constexpr uint32_t kStatesShare = 12;
+constexpr uint32_t kNamesShare = 6;
+// What the states of one room may take of the budget, at most.
+constexpr size_t kRoomPart = 16;
 // Events of a tail: what a client that waits is usually behind.
 constexpr size_t kMaxTail = 16;
 
@@ -36,7 +45,8 @@ void StateKeyNames::Learn(StateKeyNum num, std::string_view type,
   auto name = std::make_unique<const StateKey>(
       StateKey{std::string(type), std::string(state_key)});
   nums_.emplace(NameView(name->type, name->state_key), num);
-  bytes_ += kNameOverhead + type.size() + state_key.size();
+  bytes_ += HeapBlock(sizeof(StateKey)) + matrixcore::HeapBytes(name->type) +
+            matrixcore::HeapBytes(name->state_key);
   names_[num] = std::move(name);
   ++known_;
 }
@@ -55,14 +65,45 @@ std::vector<StateKeyNum> StateKeyNames::Unknown(StateKeyNum last) const {
   return unknown;
 }
 
-size_t StateKeyNames::ByteSize() const {
+size_t StateKeyNames::HeapBytes() const {
   MutexLock lock(mutex_);
-  return bytes_;
+  return bytes_ + HeapBlock(names_.capacity() * sizeof(void*)) +
+         FlatTableBytes(nums_);
 }
 
+RoomCaches::RoomCaches(CacheBudget& budget)
+    : budget_(budget), rep_(std::make_unique<Rep>(budget)) {}
 RoomCaches::RoomCaches(const Options& options)
-    : rep_(std::make_unique<Rep>(options)) {}
+    : own_budget_(std::make_unique<CacheBudget>(options.event_bytes +
+                                                options.state_bytes)),
+      budget_(*own_budget_),
+      rep_(std::make_unique<Rep>(budget_)) {}
 RoomCaches::~RoomCaches() = default;
+
+size_t RoomCaches::Rep::BytesOf(const StoredPtr& stored) {
+  return SharedBlock<StoredEvent>() + stored->event->ByteSize() +
+         HeapBytes(stored->txn_device) + HeapBytes(stored->txn_id);
+}
+
+size_t RoomCaches::Rep::BytesOfTail(const TailPtr& tail) {
+  size_t bytes = SharedBlock<Tail>() +
+                 HeapBlock(tail->events.capacity() * sizeof(StoredPtr));
+  for (const StoredPtr& event : tail->events) bytes += BytesOf(event);
+  return bytes;
+}
+
+RoomCaches::Rep::Rep(CacheBudget& budget)
+    : events(budget, "events", kEventsShare, BytesOf),
+      states(budget, "states", kStatesShare,
+             [](const std::shared_ptr<RoomStates>& of_room) {
+               return SharedBlock<RoomStates>() + of_room->HeapBytes();
+             }),
+      names(budget, "state_keys", kNamesShare,
+            [](const std::shared_ptr<StateKeyNames>& names_of_room) {
+              return SharedBlock<StateKeyNames>() + names_of_room->HeapBytes();
+            }),
+      tails(budget, "timelines", kTailsShare, BytesOfTail),
+      max_room_states(budget.limit() / kRoomPart) {}
 
 void RoomCaches::ForgetEvent(RoomNid room, EventIdx idx) {
   rep_->tails.Erase(room);
@@ -72,27 +113,15 @@ void RoomCaches::ForgetEvent(RoomNid room, EventIdx idx) {
 void RoomCaches::ForgetRoom(RoomNid room) {
   rep_->names.Erase(room);
   rep_->tails.Erase(room);
-  const auto of_room = [room](const Rep::Key& key) { return key.room == room; };
-  rep_->states.EraseIf(of_room);
-  rep_->events.EraseIf(of_room);
-}
-
-RoomCaches::Stats RoomCaches::stats() const {
-  const auto events = rep_->events.stats();
-  const auto states = rep_->states.stats();
-  const auto names = rep_->names.stats();
-  return {.event_hits = events.hits,
-          .event_misses = events.misses,
-          .event_bytes = events.bytes,
-          .state_hits = states.hits,
-          .state_misses = states.misses,
-          .state_bytes = states.bytes + names.bytes};
+  rep_->states.Erase(room);
+  rep_->events.EraseIf(
+      [room](const Rep::Key& key) { return key.room == room; });
 }
 
 void RoomCaches::Rep::KeepEvent(RoomNid room, const StoredPtr& event,
                                 Position seen) {
   if (seen < last_redaction.load(std::memory_order_acquire)) return;
-  events.Put({room, event->idx}, event, event->event->ByteSize() + 128);
+  events.Put({room, event->idx}, event);
 }
 
 void RoomCaches::Rep::ExtendTail(RoomNid room, std::vector<StoredPtr> added,
@@ -109,11 +138,7 @@ void RoomCaches::Rep::ExtendTail(RoomNid room, std::vector<StoredPtr> added,
     tail->complete_after = (*(end - 1))->pos;
     tail->events.erase(tail->events.begin(), end);
   }
-  size_t bytes = sizeof(Tail);
-  for (const StoredPtr& event : tail->events) {
-    bytes += event->event->ByteSize() + 128;
-  }
-  tails.Put(room, std::move(tail), bytes);
+  tails.Put(room, std::move(tail));
 }
 
 RoomCaches::Rep::TailPtr RoomCaches::Rep::TailOf(const RoomHead& room) {
@@ -126,8 +151,74 @@ RoomCaches::Rep::TailPtr RoomCaches::Rep::TailOf(const RoomHead& room) {
 std::shared_ptr<StateKeyNames> RoomCaches::Rep::Names(RoomNid room) {
   if (auto known = names.Get(room)) return *known;
   auto made = std::make_shared<StateKeyNames>();
-  names.Put(room, made, sizeof(StateKeyNames));
+  names.Put(room, made);
   return made;
+}
+
+std::shared_ptr<RoomStates> RoomCaches::Rep::States(RoomNid room,
+                                                    StateSnap wanted) {
+  const auto has = [wanted](const std::shared_ptr<RoomStates>& of_room) {
+    return of_room->Has(wanted);
+  };
+  if (auto known = states.Get(room, has)) return *known;
+  auto made = std::make_shared<RoomStates>();
+  states.Put(room, made);
+  return made;
+}
+
+void RoomCaches::Rep::Recharge(RoomNid room,
+                               const std::shared_ptr<RoomStates>& of_room) {
+  of_room->Trim(max_room_states);
+  states.Put(room, of_room);
+}
+
+namespace {
+
+// A map with memory to share.
+StateTree WithMemory() {
+  StateTree map;
+  map.Set(0, 0);
+  return map.Cleared();
+}
+
+}  // namespace
+
+RoomStates::RoomStates() : empty_(WithMemory()) {}
+
+StateMapPtr RoomStates::Find(StateSnap snap) {
+  MutexLock lock(mutex_);
+  const auto it = states_.find(snap);
+  if (it == states_.end()) return nullptr;
+  it->second.used = ++uses_;
+  return it->second.state;
+}
+
+bool RoomStates::Has(StateSnap snap) const {
+  MutexLock lock(mutex_);
+  return states_.contains(snap);
+}
+
+void RoomStates::Keep(StateSnap snap, const StateMapPtr& state) {
+  MutexLock lock(mutex_);
+  states_.insert_or_assign(snap, Entry{state, ++uses_});
+}
+
+void RoomStates::Trim(size_t limit) {
+  MutexLock lock(mutex_);
+  if (empty_.UsedBytes() <= limit || states_.empty()) return;
+  std::vector<uint64_t> uses;
+  for (const auto& [snap, entry] : states_) uses.push_back(entry.used);
+  const auto middle = uses.begin() + static_cast<ptrdiff_t>(uses.size() / 2);
+  std::nth_element(uses.begin(), middle, uses.end());
+  absl::erase_if(states_, [oldest = *middle](const auto& of_snap) {
+    return of_snap.second.used < oldest;
+  });
+}
+
+size_t RoomStates::HeapBytes() const {
+  MutexLock lock(mutex_);
+  return empty_.SharedBytes() + FlatTableBytes(states_) +
+         states_.size() * SharedBlock<StateMap>();
 }
 
 std::string EncodeStateDelta(const std::vector<StateDeltaEntry>& delta) {

@@ -31,7 +31,8 @@ class StateKeyNames {
   bool KnowsAll(StateKeyNum last) const;
   // The numbers in [1, last] that are not known.
   std::vector<StateKeyNum> Unknown(StateKeyNum last) const;
-  size_t ByteSize() const;
+  // Memory that the names take.
+  size_t HeapBytes() const;
 
  private:
   using NameView = std::pair<std::string_view, std::string_view>;
@@ -40,6 +41,32 @@ class StateKeyNames {
   absl::flat_hash_map<NameView, StateKeyNum> nums_ MC_GUARDED_BY(mutex_);
   size_t known_ MC_GUARDED_BY(mutex_) = 0;
   size_t bytes_ MC_GUARDED_BY(mutex_) = 0;
+};
+
+// States of one room that were read, in memory that they share.  Thread-safe.
+class RoomStates {
+ public:
+  RoomStates();
+  // Null when it is not known here.
+  StateMapPtr Find(StateSnap snap);
+  bool Has(StateSnap snap) const;
+  // To make a state from.
+  StateTree Empty() const { return empty_; }
+  void Keep(StateSnap snap, const StateMapPtr& state);
+  // Lets go of the less recently used half if all take more than `limit`.
+  void Trim(size_t limit);
+  // Memory that the states take.
+  size_t HeapBytes() const;
+
+ private:
+  struct Entry {
+    StateMapPtr state;
+    uint64_t used = 0;
+  };
+  const StateTree empty_;
+  mutable Mutex mutex_;
+  absl::flat_hash_map<StateSnap, Entry> states_ MC_GUARDED_BY(mutex_);
+  uint64_t uses_ MC_GUARDED_BY(mutex_) = 0;
 };
 
 struct RoomCaches::Rep {
@@ -62,11 +89,10 @@ struct RoomCaches::Rep {
   };
   using TailPtr = std::shared_ptr<const Tail>;
 
-  explicit Rep(const Options& options)
-      : events(options.event_bytes),
-        states(options.state_bytes),
-        names(options.state_bytes),
-        tails(options.event_bytes / 4) {}
+  explicit Rep(CacheBudget& budget);
+
+  static size_t BytesOf(const StoredPtr& stored);
+  static size_t BytesOfTail(const TailPtr& tail);
 
   // Keeps an event that a snapshot at `seen` gave, unless a redaction after
   // that snapshot may have changed it.
@@ -82,13 +108,19 @@ struct RoomCaches::Rep {
   TailPtr TailOf(const RoomHead& room);
 
   LruCache<Key, StoredPtr, KeyHash> events;
-  LruCache<Key, StateMapPtr, KeyHash> states;
+  LruCache<RoomNid, std::shared_ptr<RoomStates>> states;
   LruCache<RoomNid, std::shared_ptr<StateKeyNames>> names;
   LruCache<RoomNid, TailPtr> tails;
   // Snapshots older than this may still show an event that was redacted since.
   std::atomic<Position> last_redaction{0};
 
   std::shared_ptr<StateKeyNames> Names(RoomNid room);
+  // Where states of the room are; `wanted` is looked for there.
+  std::shared_ptr<RoomStates> States(RoomNid room, StateSnap wanted);
+  // After states were kept there.
+  void Recharge(RoomNid room, const std::shared_ptr<RoomStates>& states);
+  // Of the states of one room.
+  const size_t max_room_states;
 };
 
 // --- Encoding of state deltas ---

@@ -97,7 +97,7 @@ Result<CutNeeds> FindCutNeeds(
       MC_ASSIGN_OR_RETURN(const StateMapPtr state,
                           reader.State(head, stored->before));
       for (const EventIdx idx : state->events()) {
-        if (idx != 0 && idx < cut) open.push_back(idx);
+        if (idx < cut) open.push_back(idx);
       }
     }
     MC_RETURN_IF_ERROR(Close(events, std::move(open), needed));

@@ -137,7 +137,6 @@ Result<std::vector<std::string>> Exporter::StateIds(StateSnap snap) {
   MC_ASSIGN_OR_RETURN(const StateMapPtr state, reader_->State(head_, snap));
   std::vector<std::string> ids;
   for (const EventIdx idx : state->events()) {
-    if (idx == 0) continue;
     MC_ASSIGN_OR_RETURN(const KnownEvents::StoredPtr event, events_.At(idx));
     if (event == nullptr) {
       return Status(StatusCode::kDataLoss,
@@ -246,10 +245,7 @@ Result<RoomExportResult> Exporter::Run() {
   if (options_.state_only) {
     MC_ASSIGN_OR_RETURN(const StateMapPtr state,
                         reader_->State(head_, head_.state));
-    std::vector<EventIdx> idxs;
-    for (const EventIdx idx : state->events()) {
-      if (idx != 0) idxs.push_back(idx);
-    }
+    std::vector<EventIdx> idxs = state->events();
     MC_ASSIGN_OR_RETURN(idxs, AuthClosure(store_, head_, std::move(idxs)));
     MC_RETURN_IF_ERROR(WriteOutliers(idxs));
   } else {

@@ -166,47 +166,62 @@ Result<std::vector<StoredEvent>> RoomReader::StoredEvents(
 
 // --- State ---
 
-Result<StateMapPtr> RoomReader::State(const RoomHead& room, StateSnap snap) {
-  static const StateMapPtr kEmpty =
-      std::make_shared<const StateMap>(std::vector<EventIdx>());
-  if (snap == 0) return kEmpty;
-  RoomCaches::Rep& caches = *caches_.rep_;
-  // Down the bases until a known state, then up again, applying deltas.
-  std::vector<std::vector<StateDeltaEntry>> deltas;
-  StateMapPtr base = kEmpty;
-  for (StateSnap at = snap; at != 0;) {
-    if (auto cached = caches.states.Get({room.nid, at})) {
-      base = *cached;
-      break;
+namespace {
+
+// Makes the next state of a chain from the one below.
+Status ApplyDelta(const RoomHead& room,
+                  const std::vector<StateDeltaEntry>& delta, StateTree* state) {
+  std::vector<StateTree::Change> changes;
+  changes.reserve(delta.size());
+  for (const StateDeltaEntry& entry : delta) {
+    if (entry.key > room.last_key ||
+        (!changes.empty() && entry.key <= changes.back().key)) {
+      return Damaged(room, "state key", entry.key);
     }
+    changes.push_back({entry.key, entry.event == 0 ? kNoIndex : entry.event});
+  }
+  state->Apply(changes);
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<StateMapPtr> RoomReader::State(const RoomHead& room, StateSnap snap) {
+  static const StateMapPtr kEmpty = std::make_shared<const StateMap>();
+  if (snap == 0) return kEmpty;
+  const std::shared_ptr<RoomStates> states =
+      caches_.rep_->States(room.nid, snap);
+  // Down the bases until a known state, then up again, applying deltas.
+  struct Link {
+    StateSnap snap = 0;
+    std::vector<StateDeltaEntry> delta;
+  };
+  std::vector<Link> links;
+  StateMapPtr base;
+  for (StateSnap at = snap; at != 0 && base == nullptr;) {
+    base = states->Find(at);
+    if (base != nullptr) break;
     MC_ASSIGN_OR_RETURN(
         const std::optional<Row> row,
         snapshot_.Get(tables::kStateSnaps, {Cell(room.nid), Number(at)}));
     if (!row) return Damaged(room, "state snapshot", at);
     MC_ASSIGN_OR_RETURN(auto delta,
                         DecodeStateDelta(CellBlob((*row)[StateSnaps::kDelta])));
-    deltas.push_back(std::move(delta));
+    links.push_back({at, std::move(delta)});
     const auto next =
         static_cast<StateSnap>(CellInt((*row)[StateSnaps::kBase]));
     if (next >= at) return Damaged(room, "base of state snapshot", at);
     at = next;
   }
-  if (deltas.empty()) return base;
-  std::vector<EventIdx> events(base->events().begin(), base->events().end());
-  for (auto delta = deltas.rbegin(); delta != deltas.rend(); ++delta) {
-    for (const StateDeltaEntry& entry : *delta) {
-      if (entry.key >= events.size()) {
-        if (entry.key > room.last_key) {
-          return Damaged(room, "state key", entry.key);
-        }
-        events.resize(entry.key + 1, 0);
-      }
-      events[entry.key] = entry.event;
-    }
+  if (links.empty()) return base;
+  StateTree map = base == nullptr ? states->Empty() : base->map();
+  for (auto link = links.rbegin(); link != links.rend(); ++link) {
+    MC_RETURN_IF_ERROR(ApplyDelta(room, link->delta, &map));
+    base = std::make_shared<const StateMap>(map);
+    states->Keep(link->snap, base);
   }
-  auto state = std::make_shared<const StateMap>(std::move(events));
-  caches.states.Put({room.nid, snap}, state, state->ByteSize());
-  return StateMapPtr(std::move(state));
+  caches_.rep_->Recharge(room.nid, states);
+  return base;
 }
 
 Result<StateKeyNum> RoomReader::KeyNum(const RoomHead& room,
@@ -257,8 +272,6 @@ Status RoomReader::LearnNames(const RoomHead& room, StateKeyNames& names,
                 CellText(row[StateKeys::kType]),
                 CellText(row[StateKeys::kStateKey]));
   }
-  caches_.rep_->names.Put(room.nid, caches_.rep_->Names(room.nid),
-                          names.ByteSize());
   return OkStatus();
 }
 
@@ -319,16 +332,21 @@ Result<std::vector<StoredEvent>> RoomReader::StateDifference(
     }
   }
   std::vector<EventIdx> idxs;
-  const std::span<const EventIdx> events = after->events();
-  for (StateKeyNum key = 1; key < events.size(); ++key) {
-    if (events[key] == 0 || events[key] == before->Find(key)) continue;
-    if (keep) {
-      const StateKey* name = names->Name(key);
-      if (name == nullptr) return Damaged(room, "state key", key);
-      if (!keep(name->type, name->state_key)) continue;
-    }
-    idxs.push_back(events[key]);
-  }
+  Status damage;
+  StateTree::Diff(before->map(), after->map(),
+                  [&](KeyIdx key, EventIdx, EventIdx event) {
+                    if (event == kNoIndex) return;
+                    if (keep) {
+                      const StateKey* name = names->Name(key);
+                      if (name == nullptr) {
+                        damage = Damaged(room, "state key", key);
+                        return;
+                      }
+                      if (!keep(name->type, name->state_key)) return;
+                    }
+                    idxs.push_back(event);
+                  });
+  MC_RETURN_IF_ERROR(damage);
   return StoredEvents(room, idxs);
 }
 

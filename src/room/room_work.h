@@ -50,6 +50,8 @@ struct LoadedRoom {
                                                   RoomHead head);
   // Without the observer's memory.
   std::unique_ptr<LoadedRoom> Clone() const;
+  // Memory that the room takes between commits.
+  size_t ByteSize() const;
   // Makes `changes` the next state; gives the row of its snapshot: height, base
   // and delta.
   struct NewSnap {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "matrixcore/base/bytes.h"
+#include "matrixcore/base/heap_bytes.h"
 #include "matrixcore/base/mutex.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/id/identifiers.h"
@@ -31,6 +32,8 @@ constexpr size_t kPruneRows = 500;
 // Requests that are shown to a policy server together, and how often one is.
 constexpr size_t kMaxPolicyBatch = 16;
 constexpr int kMaxPolicyRounds = 5;
+// Of the budget of all caches.
+constexpr uint32_t kShare = 10;
 // State events kept at hand for a room between batches.
 constexpr size_t kMaxHotEvents = 256;
 
@@ -62,6 +65,7 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
     std::deque<RoomRequest> queue MC_GUARDED_BY(mutex);
     bool running MC_GUARDED_BY(mutex) = false;
     uint64_t used MC_GUARDED_BY(mutex) = 0;
+    size_t bytes MC_GUARDED_BY(mutex) = 0;  // As the account knows it.
     Mutex mutex;
 
     // For the one who set `running` only.
@@ -93,7 +97,9 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
         conflicts(d.metrics.GetCounter(
             "matrixcore_room_conflicts_total",
             "Commits to a room that lost a race or held a repeated "
-            "transaction, and were tried again")) {}
+            "transaction, and were tried again")),
+        account(d.caches.budget(), "rooms", kShare,
+                [this](size_t bytes) { return Shrink(bytes); }) {}
 
   RoomWork::Env Env() {
     return {deps.store,  deps.caches,      deps.joined,         deps.clock,
@@ -101,7 +107,8 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
   }
 
   ActorPtr FindActor(const std::string& room_id) MC_REQUIRES(mutex);
-  void TrimActors(const Actor* keep) MC_REQUIRES(mutex);
+  size_t Shrink(size_t bytes) MC_EXCLUDES(mutex);
+  bool Rest(Actor& actor);
   void Send(RoomRequest request);
   void Drain(const ActorPtr& actor);
   Status Prepare(Actor& actor);
@@ -148,6 +155,7 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
   bool closing MC_GUARDED_BY(mutex) = false;
   std::atomic<int64_t> next_prune_ms{0};
   std::atomic<int64_t> last_create_ms{0};
+  CacheAccount account;  // Of the rooms in memory.
 };
 
 // --- Queueing ---
@@ -183,31 +191,52 @@ RoomWriter::Rep::ActorPtr RoomWriter::Rep::FindActor(
   if (actor == nullptr) {
     actor = std::make_shared<Actor>();
     actor->room_id = room_id;
-    if (actors.size() > options.max_idle_rooms) {
-      const ActorPtr made = actor;  // Trimming moves the map's slots.
-      TrimActors(made.get());
-      return made;
-    }
+    account.Add(0, 1);
+    account.Miss();
+  } else {
+    account.Hit();
   }
   MutexLock lock(actor->mutex);
   actor->used = ++uses;
   return actor;
 }
 
-// Forgets the longer unused half of the rooms that nobody works on.
-void RoomWriter::Rep::TrimActors(const Actor* keep) {
-  std::vector<std::pair<uint64_t, std::string>> idle_rooms;
+// Forgets rooms that nobody works on, the longest unused first.
+size_t RoomWriter::Rep::Shrink(size_t bytes) {
+  MutexLock lock(mutex);
+  std::vector<std::pair<uint64_t, ActorPtr>> idle_rooms;
   for (const auto& [room_id, actor] : actors) {
-    MutexLock lock(actor->mutex);
-    if (!actor->running && actor.get() != keep) {
-      idle_rooms.emplace_back(actor->used, room_id);
-    }
+    MutexLock actor_lock(actor->mutex);
+    if (!actor->running) idle_rooms.emplace_back(actor->used, actor);
   }
-  const auto middle =
-      idle_rooms.begin() + static_cast<ptrdiff_t>((idle_rooms.size() + 1) / 2);
-  std::nth_element(idle_rooms.begin(), middle, idle_rooms.end());
-  for (auto it = idle_rooms.begin(); it != middle; ++it)
-    actors.erase(it->second);
+  std::sort(idle_rooms.begin(), idle_rooms.end());
+  size_t freed = 0;
+  for (const auto& [used, actor] : idle_rooms) {
+    if (freed >= bytes) break;
+    MutexLock actor_lock(actor->mutex);
+    freed += actor->bytes;
+    account.Add(-static_cast<ptrdiff_t>(actor->bytes), -1);
+    actors.erase(actor->room_id);
+  }
+  return freed;
+}
+
+// False when more requests have come.
+bool RoomWriter::Rep::Rest(Actor& actor) {
+  constexpr size_t kTableSlot = 2 * sizeof(std::string);
+  const size_t bytes = SharedBlock<Actor>() + kTableSlot +
+                       2 * HeapBytes(actor.room_id) +
+                       (actor.room == nullptr ? 0 : actor.room->ByteSize());
+  {
+    MutexLock lock(actor.mutex);
+    if (!actor.queue.empty()) return false;
+    account.Add(static_cast<ptrdiff_t>(bytes - actor.bytes), 0);
+    actor.bytes = bytes;
+    actor.lease.reset();
+    actor.running = false;
+  }
+  account.MakeRoom();
+  return true;
 }
 
 void RoomWriter::Rep::End() {
@@ -548,14 +577,7 @@ void RoomWriter::Rep::AnswerAll(InFlight& flight, const CommitInfo& info) {
 
 // The room's next batch, or the room's rest.
 void RoomWriter::Rep::Continue(const ActorPtr& actor) {
-  {
-    MutexLock lock(actor->mutex);
-    if (actor->queue.empty()) {
-      actor->lease.reset();
-      actor->running = false;
-      return;
-    }
-  }
+  if (Rest(*actor)) return;
   if (!deps.executor.PostAdmitted(
           [self = shared_from_this(), actor] { self->Drain(actor); })) {
     FailAll(actor, ShuttingDown());

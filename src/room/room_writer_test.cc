@@ -405,6 +405,7 @@ class CountingObserver : public CommitObserver {
  public:
   struct Count : RoomExtra {
     int64_t commits = 0;
+    size_t ByteSize() const override { return sizeof(Count); }
   };
   Status AddRows(RoomAddition& addition, std::unique_ptr<RoomExtra>& extra,
                  WriteBatch& batch) override {

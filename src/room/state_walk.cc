@@ -32,7 +32,9 @@ StateWalk::StateWalk(RoomNid room, const RoomVersionRules& rules,
     : room_(room),
       events_(events),
       key_num_(std::move(key_num)),
-      states_(budget_bytes),
+      budget_(budget_bytes),
+      states_(budget_, "states", 1,
+              [](const StateTree&) { return kStateBytes; }),
       graph_(rules),
       resolver_(graph_) {}
 
@@ -85,7 +87,7 @@ Result<StateTree> StateWalk::At(StateSnap snap) {
 }
 
 void StateWalk::Keep(StateSnap snap, const StateTree& state) {
-  states_.Put(snap, state, kStateBytes);
+  states_.Put(snap, state);
 }
 
 void StateWalk::Pin(StateSnap snap, const StateTree& state, StateSnapRow row) {

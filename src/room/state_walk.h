@@ -70,6 +70,7 @@ class StateWalk {
   KnownEvents& events_;
   const KeyNumOf key_num_;
   Snapshot* snapshot_ = nullptr;
+  CacheBudget budget_;
   LruCache<StateSnap, StateTree> states_;
   struct Pinned {
     StateTree state;

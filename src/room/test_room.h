@@ -73,7 +73,7 @@ class RoomServer {
         random(NewSeededRandom(7)),
         key(SigningKey::Generate(*random, "test")),
         executor(NewThreadPool("rooms", 1, 100)),
-        caches({}),
+        caches(budget),
         activity(store.LastPosition()),
         log(NewNullLogger()),
         metrics(NewMetrics()),
@@ -145,6 +145,7 @@ class RoomServer {
   SigningKey key;
   OpenCoordinator coordinator;
   std::unique_ptr<Executor> executor;
+  CacheBudget budget{16 << 20};
   RoomCaches caches;
   RoomActivity activity;
   JoinedUsers joined;

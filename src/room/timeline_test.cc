@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "room/rows.h"
 #include "room/test_room.h"
 
 namespace matrixcore {
@@ -151,6 +152,44 @@ TEST_F(TimelineTest, EventsAreReadInTheOrderOfTimeHoweverTheyCame) {
       }
     }
   }
+}
+
+// What was refused, or came too late for the room's state, is known by its id
+// and by nothing else.
+TEST_F(TimelineTest, RejectedAndSoftFailedEventsAreInNoTimeline) {
+  FillRooms(4, 20);
+  RoomServer server(*store_);
+  const RoomHead head = OpenReader(server).Head(room_);
+  const EventIdx rejected = head.last_idx - 1;
+  const EventIdx soft_failed = head.last_idx - 5;
+  std::vector<StoredEvent> events = All(server);
+  events[rejected - 1].flags = kEventRejected;
+  events[soft_failed - 1].flags = kEventSoftFailed;
+  WriteBatch batch;
+  for (const EventIdx idx : {rejected, soft_failed}) {
+    const StoredEvent& event = events[idx - 1];
+    batch.PutRow(tables::kEvents, RowFromEvent(event, head.nid, event.pos));
+  }
+  ASSERT_TRUE(store_->Commit(std::move(batch)).ok());
+  for (const bool newest_first : {false, true}) {
+    OpenReader reader(server);
+    const auto all =
+        reader->Timeline(head, {.newest_first = newest_first}).value();
+    EXPECT_EQ(all.size(), head.last_idx - 2);
+    const auto some =
+        reader->Timeline(head, {.newest_first = newest_first, .limit = 6})
+            .value();
+    EXPECT_EQ(some.size(), 6u);  // They do not count towards the limit.
+    for (const StoredEvent& event : all) {
+      EXPECT_NE(event.idx, rejected);
+      EXPECT_NE(event.idx, soft_failed);
+    }
+  }
+  OpenReader reader(server);
+  const auto found =
+      reader->Event(events[soft_failed - 1].event->event_id()).value();
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->stored.flags, kEventSoftFailed);
 }
 
 }  // namespace

@@ -89,8 +89,7 @@ Account AccountOf(const Row& row) {
 }  // namespace
 
 struct AccountService::Rep : std::enable_shared_from_this<Rep> {
-  Rep(const Options& o, const Deps& d)
-      : options(o), deps(d), cache(kCachedTokens) {}
+  Rep(const Options& o, const Deps& d) : options(o), deps(d), cache(d.caches) {}
 
   // --- Tokens ---
   struct Tokens {

@@ -27,7 +27,7 @@ class AccountsTest : public testing::Test {
                                 .password_cost = {1, 8192},
                                 .admin_users = {"@root:x"}},
         AccountService::Deps{*store_, clock_, *random_, executor_, timers_,
-                             *log_});
+                             *log_, caches_});
     EXPECT_TRUE(accounts_->Create({.user_id = "@a:x", .password = "pw"}).ok());
   }
   ~AccountsTest() override { store_->Close(); }
@@ -47,6 +47,7 @@ class AccountsTest : public testing::Test {
   std::unique_ptr<Random> random_ = NewSeededRandom(1);
   std::unique_ptr<Logger> log_ = NewNullLogger();
   std::unique_ptr<Store> store_;
+  CacheBudget caches_{8 << 20};
   std::unique_ptr<AccountService> accounts_;
 };
 
@@ -177,7 +178,7 @@ TEST_F(AccountsTest, HashesOfAnOlderCostAreRenewedAtLogin) {
       CellText(Rows(tables::kUsers)[0][tables::Users::kPasswordHash]));
   AccountService dearer(
       {.server_name = "x", .password_cost = {2, 16384}, .admin_users = {}},
-      {*store_, clock_, *random_, executor_, timers_, *log_});
+      {*store_, clock_, *random_, executor_, timers_, *log_, caches_});
   EXPECT_TRUE(dearer.CheckPassword("@a:x", "pw").ok());
   const std::string after(
       CellText(Rows(tables::kUsers)[0][tables::Users::kPasswordHash]));

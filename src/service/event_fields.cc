@@ -1,5 +1,7 @@
 #include "service/event_fields.h"
 
+#include "matrixcore/base/heap_bytes.h"
+
 namespace matrixcore {
 namespace {
 
@@ -48,6 +50,16 @@ void EventFields::WriteNode(json::Writer& out, json::Value object,
     }
   }
   out.EndObject();
+}
+
+size_t EventFields::BytesBelow(const Node& node) {
+  constexpr size_t kTreeNode = 32 + sizeof(std::pair<const std::string, Node>);
+  size_t bytes = 0;
+  for (const auto& [name, child] : node.children) {
+    bytes +=
+        HeapBlock(kTreeNode) + matrixcore::HeapBytes(name) + BytesBelow(child);
+  }
+  return bytes;
 }
 
 }  // namespace matrixcore

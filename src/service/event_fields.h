@@ -26,6 +26,9 @@ class EventFields {
   // Writes what is wanted of an object, in its order.
   void Write(json::Writer& out, json::Value object) const;
 
+  // Memory that the paths hold on the heap, in bytes.
+  size_t HeapBytes() const { return BytesBelow(root_); }
+
  private:
   struct Node {
     bool whole = false;  // A path ends here.
@@ -33,6 +36,7 @@ class EventFields {
   };
   static void WriteNode(json::Writer& out, json::Value object,
                         const Node& node);
+  static size_t BytesBelow(const Node& node);
 
   Node root_;
 };

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "matrixcore/base/heap_bytes.h"
+
 namespace matrixcore {
 namespace {
 
@@ -203,6 +205,31 @@ Result<SyncFilter> ParseSyncFilter(json::Value value) {
   MC_RETURN_IF_ERROR(ReadOptional(value, "account_data", filter.account_data));
   MC_RETURN_IF_ERROR(ReadRoomFilter(value["room"], filter.room));
   return filter;
+}
+
+namespace {
+
+size_t BytesOf(const EventFilter& filter) {
+  return HeapBytes(filter.types) + HeapBytes(filter.not_types) +
+         HeapBytes(filter.senders) + HeapBytes(filter.not_senders);
+}
+
+size_t BytesOf(const RoomEventFilter& filter) {
+  return BytesOf(static_cast<const EventFilter&>(filter)) +
+         HeapBytes(filter.rooms) + HeapBytes(filter.not_rooms) +
+         HeapBytes(filter.related_by_senders) +
+         HeapBytes(filter.related_by_rel_types);
+}
+
+}  // namespace
+
+size_t HeapBytes(const SyncFilter& filter) {
+  const SyncFilter::Room& room = filter.room;
+  return HeapBytes(filter.event_fields) + BytesOf(filter.presence) +
+         BytesOf(filter.account_data) + HeapBytes(room.rooms) +
+         HeapBytes(room.not_rooms) + BytesOf(room.state) +
+         BytesOf(room.timeline) + BytesOf(room.ephemeral) +
+         BytesOf(room.account_data);
 }
 
 }  // namespace matrixcore

@@ -159,7 +159,7 @@ class World {
     accounts_ = std::make_unique<AccountService>(
         AccountService::Options{.server_name = "x", .password_cost = {1, 8192}},
         AccountService::Deps{*store_, clock_, *random_, executor_, timers_,
-                             *log_});
+                             *log_, caches_});
     notifier_ = std::make_unique<Notifier>(*store_, joined_, executor_, timers_,
                                            clock_, *metrics_);
     // Two, as two processes over one store would have.
@@ -235,6 +235,7 @@ class World {
   std::unique_ptr<Logger> log_ = NewNullLogger();
   std::unique_ptr<Metrics> metrics_ = NewMetrics();
   std::unique_ptr<UnreliableStore> store_;
+  CacheBudget caches_{8 << 20};
   std::unique_ptr<AccountService> accounts_;
   std::unique_ptr<Notifier> notifier_;
   std::unique_ptr<KeyService> services_[2];

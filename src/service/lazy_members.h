@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "matrixcore/base/bytes.h"
+#include "matrixcore/base/cache_budget.h"
 #include "matrixcore/base/mutex.h"
 #include "matrixcore/room/room_reader.h"
 #include "matrixcore/service/accounts.h"
@@ -24,8 +25,7 @@
 
 namespace matrixcore {
 
-// Thread-safe.  Forgets the devices that were longest away when it has more
-// than `max_members` to remember.
+// Thread-safe.  Forgets the devices that were longest away first.
 class LazyMembers {
  public:
   // A user's member event in a room.
@@ -34,7 +34,7 @@ class LazyMembers {
     EventIdx event = 0;
   };
 
-  explicit LazyMembers(size_t max_members) : max_members_(max_members) {}
+  explicit LazyMembers(CacheBudget& budget);
 
   // A device asks for news since a token; nothing for an initial sync, which
   // forgets what it was sent.
@@ -62,19 +62,25 @@ class LazyMembers {
     size_t known_size = 0;
     std::vector<Sent> unsure;  // Of answers that may have been lost.
     std::list<std::string>::iterator order;
+    size_t bytes = 0;  // As the account knows it.
     size_t size() const { return known_size + unsure.size(); }
   };
   using Devices =
       absl::flat_hash_map<std::string, Device, StringHash, StringEq>;
 
   static std::string Key(const Session& session);
-  void Trim() MC_REQUIRES(mutex_);
+  static size_t BytesOf(const std::string& key, const Device& device);
+  // Tells the account how much larger a device has become.
+  void Charge(Devices::iterator device) MC_REQUIRES(mutex_);
+  void Remove(Devices::iterator device) MC_REQUIRES(mutex_);
+  size_t Shrink(size_t bytes);
 
-  const size_t max_members_;
   mutable Mutex mutex_;
   Devices devices_ MC_GUARDED_BY(mutex_);
   std::list<std::string> order_ MC_GUARDED_BY(mutex_);  // Newest first.
   size_t size_ MC_GUARDED_BY(mutex_) = 0;
+  size_t table_bytes_ MC_GUARDED_BY(mutex_) = 0;
+  mutable CacheAccount account_;
 };
 
 }  // namespace matrixcore

@@ -21,7 +21,8 @@ bool Knows(const LazyMembers& lazy, const LazyMembers::Member& member) {
 }
 
 TEST(LazyMembersTest, AMemberIsKnownOnceTheAnswerIsAcknowledged) {
-  LazyMembers lazy(100);
+  CacheBudget budget(1 << 20);
+  LazyMembers lazy(budget);
   lazy.Note(kSession, kRoom, {&kMember, 1}, {10, 0});
   EXPECT_FALSE(Knows(lazy, kMember));
   lazy.Begin(kSession, StreamToken{10, 0});
@@ -31,7 +32,8 @@ TEST(LazyMembersTest, AMemberIsKnownOnceTheAnswerIsAcknowledged) {
 }
 
 TEST(LazyMembersTest, AnAnswerThatWasLostDoesNotCount) {
-  LazyMembers lazy(100);
+  CacheBudget budget(1 << 20);
+  LazyMembers lazy(budget);
   lazy.Note(kSession, kRoom, {&kMember, 1}, {10, 0});
   lazy.Begin(kSession, StreamToken{9, 0});  // The client asks again.
   lazy.Begin(kSession, StreamToken{10, 0});
@@ -40,7 +42,8 @@ TEST(LazyMembersTest, AnAnswerThatWasLostDoesNotCount) {
 }
 
 TEST(LazyMembersTest, AnInitialSyncForgetsTheDevice) {
-  LazyMembers lazy(100);
+  CacheBudget budget(1 << 20);
+  LazyMembers lazy(budget);
   lazy.Note(kSession, kRoom, {&kMember, 1}, {10, 0});
   lazy.Begin(kSession, StreamToken{10, 0});
   lazy.Begin(kSession, std::nullopt);
@@ -49,7 +52,8 @@ TEST(LazyMembersTest, AnInitialSyncForgetsTheDevice) {
 }
 
 TEST(LazyMembersTest, ARoomGivenAnewIsForgotten) {
-  LazyMembers lazy(100);
+  CacheBudget budget(1 << 20);
+  LazyMembers lazy(budget);
   lazy.Note(kSession, kRoom, {&kMember, 1}, {10, 0});
   lazy.Note(kSession, kRoom + 1, {&kMember, 1}, {10, 0});
   lazy.Begin(kSession, StreamToken{10, 0});
@@ -59,7 +63,8 @@ TEST(LazyMembersTest, ARoomGivenAnewIsForgotten) {
 }
 
 TEST(LazyMembersTest, DevicesAndRoomsAreApart) {
-  LazyMembers lazy(100);
+  CacheBudget budget(1 << 20);
+  LazyMembers lazy(budget);
   lazy.Note(kSession, kRoom, {&kMember, 1}, {10, 0});
   lazy.Begin(kSession, StreamToken{10, 0});
   EXPECT_FALSE(lazy.Known({.user_id = "@a:x", .device_id = "E"}, kRoom,
@@ -68,16 +73,19 @@ TEST(LazyMembersTest, DevicesAndRoomsAreApart) {
 }
 
 TEST(LazyMembersTest, ForgetsTheDevicesThatWereLongestAway) {
-  LazyMembers lazy(2);
-  for (const char* device : {"1", "2", "3"}) {
-    const Session session = {.user_id = "@a:x", .device_id = device};
+  CacheBudget budget(20'000);
+  LazyMembers lazy(budget);
+  for (int device = 0; device < 200; ++device) {
+    const Session session = {.user_id = "@a:x",
+                             .device_id = std::to_string(device)};
     lazy.Note(session, kRoom, {&kMember, 1}, {10, 0});
     lazy.Begin(session, StreamToken{10, 0});
+    EXPECT_LE(budget.used(), budget.limit());
   }
-  EXPECT_EQ(lazy.size(), 2u);
-  EXPECT_FALSE(lazy.Known({.user_id = "@a:x", .device_id = "1"}, kRoom,
+  EXPECT_LT(lazy.size(), 150u);
+  EXPECT_FALSE(lazy.Known({.user_id = "@a:x", .device_id = "0"}, kRoom,
                           {&kMember, 1})[0]);
-  EXPECT_TRUE(lazy.Known({.user_id = "@a:x", .device_id = "3"}, kRoom,
+  EXPECT_TRUE(lazy.Known({.user_id = "@a:x", .device_id = "199"}, kRoom,
                          {&kMember, 1})[0]);
 }
 

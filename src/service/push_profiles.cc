@@ -21,15 +21,16 @@ namespace {
 using tables::kPushUsers;
 using tables::PushUsers;
 
-// What a compiled ruleset takes beside the text of its rules, about.
-constexpr size_t kProfileBytes = 4000;
+// Of the budget of all caches.
+constexpr uint32_t kShare = 5;
 
-struct Sized {
-  PushProfilePtr profile;
-  size_t bytes = 0;
-};
+size_t BytesOf(const PushProfilePtr& profile) {
+  return SharedBlock<PushProfile>() + profile->rules.HeapBytes() +
+         HeapBytes(profile->ignored);
+}
 
-Result<Sized> ReadProfile(Snapshot& snapshot, const std::string& user_id) {
+Result<PushProfilePtr> ReadProfile(Snapshot& snapshot,
+                                   const std::string& user_id) {
   MC_ASSIGN_OR_RETURN(const std::string rules,
                       PushRuleService::Get(snapshot, user_id));
   MC_ASSIGN_OR_RETURN(const json::Document document,
@@ -38,13 +39,10 @@ Result<Sized> ReadProfile(Snapshot& snapshot, const std::string& user_id) {
                       ReadIgnoredUsers(snapshot, user_id));
   MC_ASSIGN_OR_RETURN(const bool threads,
                       PushProfiles::UsesThreads(snapshot, user_id));
-  size_t bytes = kProfileBytes + rules.size();
-  for (const std::string& user : ignored) bytes += sizeof(user) + user.size();
-  auto profile = std::make_shared<PushProfile>(
+  return PushProfilePtr(std::make_shared<const PushProfile>(
       PushProfile{.rules = PushRuleset(document.root()["global"]),
                   .ignored = std::move(ignored),
-                  .threads = threads});
-  return Sized{std::move(profile), bytes};
+                  .threads = threads}));
 }
 
 }  // namespace
@@ -54,7 +52,8 @@ bool PushProfile::Ignores(std::string_view user_id) const {
 }
 
 struct PushProfiles::Rep {
-  Rep(Store& s, size_t budget) : store(s), profiles(budget) {}
+  Rep(Store& s, CacheBudget& budget)
+      : store(s), profiles(budget, "push_rules", kShare, BytesOf) {}
 
   Status Load() MC_REQUIRES(mutex) {
     if (loaded) return OkStatus();
@@ -76,8 +75,8 @@ struct PushProfiles::Rep {
       MC_GUARDED_BY(mutex);
 };
 
-PushProfiles::PushProfiles(Store& store, size_t budget_bytes)
-    : rep_(std::make_unique<Rep>(store, budget_bytes)) {}
+PushProfiles::PushProfiles(Store& store, CacheBudget& budget)
+    : rep_(std::make_unique<Rep>(store, budget)) {}
 PushProfiles::~PushProfiles() = default;
 
 uint64_t PushProfiles::version() const { return rep_->version.load(); }
@@ -121,13 +120,11 @@ Result<std::vector<PushProfilePtr>> PushProfiles::Get(
       seen = version();  // Before the snapshot.
       MC_ASSIGN_OR_RETURN(snapshot, rep_->store.NewSnapshot());
     }
-    MC_ASSIGN_OR_RETURN(Sized read, ReadProfile(*snapshot, user));
+    MC_ASSIGN_OR_RETURN(PushProfilePtr read, ReadProfile(*snapshot, user));
     // What changed meanwhile must not be hidden by what was read before.
     MutexLock lock(rep_->mutex);
-    if (version() == seen) {
-      rep_->profiles.Put(user, read.profile, read.bytes);
-    }
-    profiles.push_back(std::move(read.profile));
+    if (version() == seen) rep_->profiles.Put(user, read);
+    profiles.push_back(std::move(read));
   }
   return profiles;
 }

@@ -26,11 +26,11 @@ namespace matrixcore {
 // What all answers of sliding sync share, beside what those of /v3/sync do.
 struct SlidingShared {
   SlidingShared(Store& store, const Clock& clock, const RoomActivity& activity,
-                size_t connection_bytes, size_t listing_bytes)
-      : numbers(1u << 20),
-        listings(listing_bytes, activity, numbers),
-        bumps(1u << 20),
-        connections(store, clock, connection_bytes),
+                CacheBudget& budget)
+      : numbers(budget),
+        listings(budget, activity, numbers),
+        bumps(budget),
+        connections(store, clock, budget),
         serials(clock.Now().ms) {}
 
   RoomNumbers numbers;

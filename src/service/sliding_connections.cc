@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "matrixcore/base/heap_bytes.h"
 #include "matrixcore/service/sliding_tables.h"
 #include "service/transact.h"
 
@@ -14,7 +15,8 @@ namespace {
 using tables::kSlidingStates;
 using tables::SlidingStates;
 
-constexpr size_t kConnectionBytes = 400;
+// Of the budget of all caches.
+constexpr uint32_t kShare = 8;
 // Changes that are kept beside a full state, and their bytes if that is small.
 constexpr size_t kMaxChain = 32;
 constexpr size_t kMinChangeBytes = 4096;
@@ -77,7 +79,26 @@ std::vector<int64_t> SlidingConnection::Chain(int64_t version) const {
   return {};
 }
 
+size_t SlidingConnection::ByteSize() const {
+  MutexLock lock(mutex_);
+  size_t bytes = SharedBlock<SlidingConnection>() + HeapBytes(user_id_) +
+                 HeapBytes(device_id_) + HeapBytes(conn_id_) +
+                 HeapBytes(stored_);
+  if (base_ != nullptr) bytes += base_->ByteSize();
+  if (pending_ != nullptr && pending_ != base_) bytes += pending_->ByteSize();
+  return bytes;
+}
+
 // --- All of them ---
+
+SlidingConnections::SlidingConnections(Store& store, const Clock& clock,
+                                       CacheBudget& budget)
+    : store_(store),
+      clock_(clock),
+      connections_(budget, "sliding_connections", kShare,
+                   [](const ConnectionPtr& connection) {
+                     return connection->ByteSize();
+                   }) {}
 
 Result<SlidingConnection::Turn> SlidingConnections::Begin(
     const Session& session, const std::string& conn_id,
@@ -88,12 +109,12 @@ Result<SlidingConnection::Turn> SlidingConnections::Begin(
     connection = connections_.Get(key).value_or(nullptr);
     if (connection == nullptr) {
       MC_ASSIGN_OR_RETURN(connection, Load(session, conn_id, *token));
-      connections_.Put(key, connection, kConnectionBytes + key.size());
+      connections_.Put(key, connection);
     }
     if (connection->epoch_ != token->epoch) return UnknownPos();
   } else {
     MC_ASSIGN_OR_RETURN(connection, BeginAnew(session, conn_id));
-    connections_.Put(key, connection, kConnectionBytes + key.size());
+    connections_.Put(key, connection);
   }
   MutexLock lock(connection->mutex_);
   if (token) {
@@ -200,7 +221,6 @@ std::optional<int64_t> SlidingConnections::Finish(
     const std::shared_ptr<SlidingState>& next,
     SlidingConnection::Settled settled) {
   const ConnectionPtr& connection = turn.connection;
-  size_t bytes = 0;
   {
     MutexLock lock(connection->mutex_);
     if (turn.number != connection->last_turn_) return std::nullopt;
@@ -212,14 +232,12 @@ std::optional<int64_t> SlidingConnections::Finish(
     settled.version = next == nullptr ? turn.base->version : next->version;
     connection->settled_ = settled;
     if (next == nullptr && !connection->stored_.empty()) return settled.version;
-    bytes = connection->base_->ByteSize();
-    if (next != nullptr) bytes += next->ByteSize();
     Persist(*connection, connection, *turn.base,
             next == nullptr ? *turn.base : *next);
   }
   const std::string key =
       Key(connection->user_id_, connection->device_id_, connection->conn_id_);
-  connections_.Put(key, connection, kConnectionBytes + key.size() + bytes);
+  connections_.Put(key, connection);
   return settled.version;
 }
 

@@ -70,6 +70,8 @@ class SlidingConnection {
   };
 
   const Stored* FindStored(int64_t version) const MC_REQUIRES(mutex_);
+  // Memory that the connection takes.
+  size_t ByteSize() const;
   // The versions from which that one is made, itself among them.
   std::vector<int64_t> Chain(int64_t version) const MC_REQUIRES(mutex_);
 
@@ -94,8 +96,7 @@ class SlidingConnections {
   // goes.
   static constexpr size_t kMaxOfDevice = 16;
 
-  SlidingConnections(Store& store, const Clock& clock, size_t budget_bytes)
-      : store_(store), clock_(clock), connections_(budget_bytes) {}
+  SlidingConnections(Store& store, const Clock& clock, CacheBudget& budget);
 
   // Begins a turn: with no token on a connection that begins anew.
   // kInvalidArgument M_UNKNOWN_POS for a position of another connection or one

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "matrixcore/base/heap_bytes.h"
 #include "matrixcore/event/glob.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/json/value.h"
@@ -89,7 +90,7 @@ Result<RoomNid> RoomNumbers::Find(RoomReader& reader,
   if (const auto known = numbers_.Get(room_id)) return *known;
   MC_ASSIGN_OR_RETURN(const std::optional<RoomHead> head, reader.Head(room_id));
   if (!head) return RoomNid{0};  // It may yet come to be.
-  numbers_.Put(room_id, head->nid, room_id.size());
+  numbers_.Put(room_id, head->nid);
   return head->nid;
 }
 
@@ -364,6 +365,28 @@ class RoomListings::Maker {
   RoomListing& listing_;
 };
 
+namespace {
+
+// Of the budget of all caches.
+constexpr uint32_t kShare = 8;
+
+size_t BytesOf(const RoomListings::List& listing) {
+  size_t bytes = SharedBlock<RoomListing>() +
+                 SharedBlock<std::vector<ListedRoom>>() +
+                 HeapBytes(*listing->rooms) + HeapBytes(listing->types) +
+                 FlatTableBytes(listing->tags);
+  for (const auto& [room, tags] : listing->tags) bytes += HeapBytes(tags);
+  return bytes;
+}
+
+}  // namespace
+
+RoomListings::RoomListings(CacheBudget& budget, const RoomActivity& activity,
+                           RoomNumbers& numbers)
+    : listings_(budget, "room_lists", kShare, BytesOf),
+      activity_(activity),
+      numbers_(numbers) {}
+
 Result<RoomListings::List> RoomListings::Get(
     RoomReader& reader, const std::string& user_id,
     const std::vector<UserRoom>& user_rooms, const Needs& needs) {
@@ -388,10 +411,7 @@ Result<RoomListings::List> RoomListings::Get(
     // An older snapshot must not replace what a newer one taught.
     if (enough && known->at > made->at) return List(made);
   }
-  listings_.Put(user_id, made,
-                user_id.size() + sizeof(RoomListing) +
-                    made->rooms->capacity() * sizeof(ListedRoom) +
-                    made->tags.size() * 100);
+  listings_.Put(user_id, made);
   return List(made);
 }
 

@@ -25,12 +25,15 @@ namespace matrixcore {
 // The numbers of rooms by their ids, which never change.  Thread-safe.
 class RoomNumbers {
  public:
-  explicit RoomNumbers(size_t budget_bytes) : numbers_(budget_bytes) {}
+  explicit RoomNumbers(CacheBudget& budget)
+      : numbers_(budget, "room_numbers", kShare, &Numbers::Weightless) {}
   // 0 for an unknown room.
   Result<RoomNid> Find(RoomReader& reader, const std::string& room_id);
 
  private:
-  LruCache<std::string, RoomNid> numbers_;
+  using Numbers = LruCache<std::string, RoomNid>;
+  static constexpr uint32_t kShare = 1;  // Of the budget of all caches.
+  Numbers numbers_;
 };
 
 struct ListedRoom {
@@ -75,9 +78,8 @@ class RoomListings {
     bool tags = false;
   };
 
-  RoomListings(size_t budget_bytes, const RoomActivity& activity,
-               RoomNumbers& numbers)
-      : listings_(budget_bytes), activity_(activity), numbers_(numbers) {}
+  RoomListings(CacheBudget& budget, const RoomActivity& activity,
+               RoomNumbers& numbers);
 
   // `user_rooms`: all rooms of the user at the same snapshot.
   Result<List> Get(RoomReader& reader, const std::string& user_id,

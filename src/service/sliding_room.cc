@@ -71,7 +71,7 @@ Result<Position> BumpStamps::Find(RoomReader& reader, const RoomHead& room) {
   }
   if (!found && read >= kMaxBumpSearch) bump = range.until + 1;
   if (bump == 0) bump = room.last_pos;
-  if (newer) known_.Put(room.nid, {room.last_pos, bump}, sizeof(Known));
+  if (newer) known_.Put(room.nid, {room.last_pos, bump});
   return bump;
 }
 
@@ -309,8 +309,12 @@ Status SlidingRoomMaker::AddDeletedState(Work& work, StateSnap known,
                                          StateSnap end) {
   MC_ASSIGN_OR_RETURN(const StateMapPtr old, reader_.State(work.head(), known));
   MC_ASSIGN_OR_RETURN(const StateMapPtr now, reader_.State(work.head(), end));
-  for (StateKeyNum key = 1; key < old->events().size(); ++key) {
-    if (old->events()[key] == 0 || now->Find(key) != 0) continue;
+  std::vector<StateKeyNum> gone;
+  StateTree::Diff(old->map(), now->map(),
+                  [&gone](KeyIdx key, EventIdx, EventIdx after) {
+                    if (after == kNoIndex) gone.push_back(key);
+                  });
+  for (const StateKeyNum key : gone) {
     MC_ASSIGN_OR_RETURN(StateKey name, reader_.KeyName(work.head(), key));
     if (work.config.Wants(name.type, name.state_key)) {
       work.room().deleted_state.push_back(std::move(name));

@@ -63,14 +63,17 @@ struct SlidingRoom {
 // messages and what is like them.  Remembers what it found.  Thread-safe.
 class BumpStamps {
  public:
-  explicit BumpStamps(size_t budget_bytes) : known_(budget_bytes) {}
+  explicit BumpStamps(CacheBudget& budget)
+      : known_(budget, "bump_stamps", kShare, &Stamps::Weightless) {}
   Result<Position> Find(RoomReader& reader, const RoomHead& room);
 
  private:
   struct Known {
     Position upto = 0, bump = 0;
   };
-  LruCache<RoomNid, Known> known_;
+  using Stamps = LruCache<RoomNid, Known>;
+  static constexpr uint32_t kShare = 1;  // Of the budget of all caches.
+  Stamps known_;
 };
 
 // Makes rooms of one answer, at one snapshot.  Not thread-safe; the references

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "matrixcore/base/heap_bytes.h"
+
 namespace matrixcore {
 namespace {
 
@@ -138,11 +140,7 @@ std::optional<uint16_t> SlidingState::ConfigNumber(std::string_view config) {
 }
 
 size_t SlidingState::ByteSize() const {
-  size_t bytes = sizeof(SlidingState) + rooms.capacity() * sizeof(SentRoom);
-  for (const std::string& config : configs) {
-    bytes += sizeof(std::string) + config.capacity();
-  }
-  return bytes;
+  return SharedBlock<SlidingState>() + HeapBytes(rooms) + HeapBytes(configs);
 }
 
 std::string EncodeState(const SlidingState& state) {

@@ -14,8 +14,13 @@ namespace {
 
 using FilterPtr = std::shared_ptr<const PreparedFilter>;
 
-// What a parsed filter is charged for beside its text.
-constexpr size_t kFilterBytes = 1000;
+// Of the budget of all caches.
+constexpr uint32_t kFiltersShare = 2;
+
+size_t BytesOfFilter(const FilterPtr& prepared) {
+  return SharedBlock<PreparedFilter>() + HeapBytes(prepared->filter) +
+         prepared->fields.HeapBytes();
+}
 
 Result<FilterPtr> PrepareFilter(std::string_view json,
                                 const SyncService::Options& options) {
@@ -62,13 +67,12 @@ struct SyncService::Rep : std::enable_shared_from_this<Rep> {
                .activity = deps.activity,
                .ephemeral = deps.ephemeral,
                .presence = deps.presence,
-               .rooms = UserRooms(o.room_list_bytes),
-               .lazy = LazyMembers(o.max_lazy_members),
-               .told_counts = ToldCounts(o.told_counts_bytes),
+               .rooms = UserRooms(deps.caches.budget()),
+               .lazy = LazyMembers(deps.caches.budget()),
+               .told_counts = ToldCounts(deps.caches.budget()),
                .lost = ReadLostTimes(deps)},
-        sliding(deps.store, deps.clock, deps.activity, o.connection_bytes,
-                o.room_list_bytes),
-        filters(o.max_filters * kFilterBytes),
+        sliding(deps.store, deps.clock, deps.activity, deps.caches.budget()),
+        filters(deps.caches.budget(), "filters", kFiltersShare, BytesOfFilter),
         seconds_initial(BuildTime("initial")),
         seconds_incremental(BuildTime("incremental")),
         seconds_sliding_initial(BuildTime("sliding initial")),
@@ -263,7 +267,7 @@ Result<FilterPtr> SyncService::Rep::FindFilter(const std::string& user_id,
     MC_ASSIGN_OR_RETURN(json, deps.filters(user_id, filter));
   }
   MC_ASSIGN_OR_RETURN(FilterPtr prepared, PrepareFilter(json, options));
-  filters.Put(key, prepared, kFilterBytes + key.size() + 2 * json.size());
+  filters.Put(key, prepared);
   return prepared;
 }
 

@@ -8,8 +8,6 @@
 namespace matrixcore {
 namespace {
 
-constexpr size_t kEntryBytes = 160;
-
 UserRoom FromRow(const MembershipRow& row) {
   return {.room = row.room,
           .membership = row.membership,
@@ -55,9 +53,7 @@ Result<UserRooms::List> UserRooms::Get(RoomReader& reader,
     if (known && (*known)->at > now) return entry->rooms;
   }
   const List rooms = entry->rooms;
-  lists_.Put(
-      user_id, std::move(entry),
-      kEntryBytes + user_id.size() + rooms->capacity() * sizeof(UserRoom));
+  lists_.Put(user_id, std::move(entry));
   return rooms;
 }
 

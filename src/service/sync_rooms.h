@@ -28,7 +28,8 @@ class UserRooms {
  public:
   using List = std::shared_ptr<const std::vector<UserRoom>>;
 
-  explicit UserRooms(size_t budget_bytes) : lists_(budget_bytes) {}
+  explicit UserRooms(CacheBudget& budget)
+      : lists_(budget, "user_rooms", kShare, BytesOf) {}
 
   // Every room that the user ever had to do with, by room number.
   Result<List> Get(RoomReader& reader, const std::string& user_id);
@@ -38,6 +39,13 @@ class UserRooms {
     Position at = 0;
     List rooms;
   };
+  // Of the budget of all caches.
+  static constexpr uint32_t kShare = 7;
+  static size_t BytesOf(const std::shared_ptr<const Entry>& entry) {
+    return SharedBlock<Entry>() + SharedBlock<std::vector<UserRoom>>() +
+           HeapBytes(*entry->rooms);
+  }
+
   LruCache<std::string, std::shared_ptr<const Entry>> lists_;
 };
 

@@ -177,7 +177,7 @@ class SyncWorld {
                    : NewMemoryStore(SyncSchema())),
         activity(store->LastPosition()),
         notifier(*store, joined, wakes, timers, clock, *metrics),
-        profiles(*store),
+        profiles(*store, budget),
         unread({profiles, joined, clock, "x"}),
         writer({.server_name = "x"},
                {*store, coordinator, *rooms_executor, clock, *random, key,
@@ -303,7 +303,8 @@ class SyncWorld {
   std::unique_ptr<Logger> log = NewNullLogger();
   std::unique_ptr<Metrics> metrics = NewMetrics();
   FreeCoordinator coordinator;
-  RoomCaches caches{{}};
+  CacheBudget budget{32 << 20};
+  RoomCaches caches{budget};
   RoomActivity activity;
   JoinedUsers joined;
   Notifier notifier;

@@ -33,7 +33,7 @@ class ToDeviceTest : public testing::Test {
     accounts_ = std::make_unique<AccountService>(
         AccountService::Options{.server_name = "x", .password_cost = {1, 8192}},
         AccountService::Deps{*store_, clock_, *random_, executor_, timers_,
-                             *log_});
+                             *log_, caches_});
     notifier_ = std::make_unique<Notifier>(*store_, joined_, executor_, timers_,
                                            clock_, *metrics_);
     service_ = std::make_unique<ToDeviceService>(
@@ -80,6 +80,7 @@ class ToDeviceTest : public testing::Test {
   std::unique_ptr<Logger> log_ = NewNullLogger();
   std::unique_ptr<Metrics> metrics_ = NewMetrics();
   std::unique_ptr<Store> store_;
+  CacheBudget caches_{8 << 20};
   std::unique_ptr<AccountService> accounts_;
   std::unique_ptr<Notifier> notifier_;
   std::unique_ptr<ToDeviceService> service_;

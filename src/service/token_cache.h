@@ -12,13 +12,14 @@
 #include <vector>
 
 #include "matrixcore/base/bytes.h"
+#include "matrixcore/base/cache_budget.h"
 #include "matrixcore/base/mutex.h"
 #include "matrixcore/crypto/hash.h"
 #include "matrixcore/service/accounts.h"
 
 namespace matrixcore {
 
-// A bounded cache, the least recently used entry goes first.  Thread-safe.
+// The least recently used entry goes first.  Thread-safe.
 //
 // No entry outlives the deletion of its token: whoever reads a token from the
 // store takes the epoch first and gives it to Put, which keeps nothing if any
@@ -32,7 +33,7 @@ class TokenCache {
   };
   using EntryPtr = std::shared_ptr<Entry>;
 
-  explicit TokenCache(size_t max_entries) : max_entries_(max_entries) {}
+  explicit TokenCache(CacheBudget& budget);
 
   EntryPtr Get(const Sha256Digest& hash);
   uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
@@ -47,13 +48,16 @@ class TokenCache {
   struct Node {
     Sha256Digest hash;
     EntryPtr entry;
+    size_t bytes = 0;
   };
   using List = std::list<Node>;
   template <typename Predicate>
   void EraseIf(std::string_view user_id, Predicate drop);
   void Remove(List::iterator node) MC_REQUIRES(mutex_);
+  size_t Shrink(size_t bytes);
+  // Tells the account what the indexes take by now.
+  void ChargeIndexes() MC_REQUIRES(mutex_);
 
-  const size_t max_entries_;
   std::atomic<uint64_t> epoch_{0};
   mutable Mutex mutex_;
   List order_ MC_GUARDED_BY(mutex_);
@@ -62,6 +66,8 @@ class TokenCache {
   absl::flat_hash_map<std::string, std::vector<Sha256Digest>, StringHash,
                       StringEq>
       by_user_ MC_GUARDED_BY(mutex_);
+  size_t index_bytes_ MC_GUARDED_BY(mutex_) = 0;
+  CacheAccount account_;
 };
 
 }  // namespace matrixcore

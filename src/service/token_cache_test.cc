@@ -14,7 +14,8 @@ TokenCache::EntryPtr Entry(std::string user, std::string device) {
 }
 
 TEST(TokenCacheTest, GivesWhatWasPut) {
-  TokenCache cache(10);
+  CacheBudget budget(1 << 20);
+  TokenCache cache(budget);
   EXPECT_EQ(cache.Get(Sha256("t")), nullptr);
   cache.Put(Sha256("t"), Entry("@a:x", "D"), cache.epoch());
   ASSERT_NE(cache.Get(Sha256("t")), nullptr);
@@ -22,7 +23,8 @@ TEST(TokenCacheTest, GivesWhatWasPut) {
 }
 
 TEST(TokenCacheTest, ErasesByDeviceAndByUser) {
-  TokenCache cache(10);
+  CacheBudget budget(1 << 20);
+  TokenCache cache(budget);
   cache.Put(Sha256("1"), Entry("@a:x", "D"), cache.epoch());
   cache.Put(Sha256("2"), Entry("@a:x", "E"), cache.epoch());
   cache.Put(Sha256("3"), Entry("@b:x", "D"), cache.epoch());
@@ -38,7 +40,8 @@ TEST(TokenCacheTest, ErasesByDeviceAndByUser) {
 
 // Somebody read the token from the store, then it was deleted there.
 TEST(TokenCacheTest, KeepsNothingThatWasReadBeforeADeletion) {
-  TokenCache cache(10);
+  CacheBudget budget(1 << 20);
+  TokenCache cache(budget);
   const uint64_t epoch = cache.epoch();
   cache.EraseDevice("@a:x", "D");
   cache.Put(Sha256("1"), Entry("@a:x", "D"), epoch);
@@ -48,15 +51,18 @@ TEST(TokenCacheTest, KeepsNothingThatWasReadBeforeADeletion) {
 }
 
 TEST(TokenCacheTest, TheLeastRecentlyUsedGoesFirst) {
-  TokenCache cache(3);
-  for (const char* token : {"1", "2", "3"}) {
+  CacheBudget budget(20'000);
+  TokenCache cache(budget);
+  cache.Put(Sha256("first"), Entry("@a:x", "D"), cache.epoch());
+  for (int i = 0; i < 200; ++i) {
+    const std::string token = fmt::format("t{}", i);
     cache.Put(Sha256(token), Entry("@a:x", token), cache.epoch());
+    EXPECT_NE(cache.Get(Sha256("first")), nullptr) << i;
+    EXPECT_LE(budget.used(), budget.limit());
   }
-  cache.Get(Sha256("1"));
-  cache.Put(Sha256("4"), Entry("@a:x", "4"), cache.epoch());
-  EXPECT_EQ(cache.size(), 3U);
-  EXPECT_NE(cache.Get(Sha256("1")), nullptr);
-  EXPECT_EQ(cache.Get(Sha256("2")), nullptr);
+  EXPECT_EQ(cache.Get(Sha256("t0")), nullptr);
+  EXPECT_NE(cache.Get(Sha256("t199")), nullptr);
+  EXPECT_LT(cache.size(), 100U);
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ namespace matrixcore {
 // again.
 class ToldCounts {
  public:
-  explicit ToldCounts(size_t budget_bytes) : told_(budget_bytes) {}
+  explicit ToldCounts(CacheBudget& budget)
+      : told_(budget, "told_counts", kShare, BytesOf) {}
 
   // An answer as of `now` brings these counts.
   void Note(const Session& session, RoomNid room, Position now,
@@ -28,11 +29,8 @@ class ToldCounts {
     // A client may sync in two loops: what both were told counts from the first
     // time on.
     if (Had(session, room, now, unread)) return;
-    const size_t bytes = key.size() + sizeof(Told) + unread.threads.size() * 80;
-    told_.Put(
-        key,
-        std::make_shared<const Told>(Told{now, unread.main, unread.threads}),
-        bytes);
+    told_.Put(key, std::make_shared<const Told>(
+                       Told{now, unread.main, unread.threads}));
   }
   // Whether the device had these same counts at `since`.  Of answers that got
   // lost nothing counts: their `now` lies after the token that is used again.
@@ -49,6 +47,15 @@ class ToldCounts {
     UnreadCount main;
     std::vector<std::pair<std::string, UnreadCount>> threads;
   };
+  // Of the budget of all caches.
+  static constexpr uint32_t kShare = 3;
+  static size_t BytesOf(const std::shared_ptr<const Told>& told) {
+    size_t bytes = SharedBlock<Told>() +
+                   HeapBlock(told->threads.capacity() *
+                             sizeof(std::pair<std::string, UnreadCount>));
+    for (const auto& [root, count] : told->threads) bytes += HeapBytes(root);
+    return bytes;
+  }
 
   static std::string Key(const Session& session, RoomNid room) {
     std::string key = session.user_id;

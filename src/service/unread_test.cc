@@ -358,7 +358,8 @@ TEST_F(UnreadTest, AnotherProcessCountsOn) {
   world_.Join(room_, kCarol);
   const std::string root = Say(kAlice);
   Reply(kAlice, root);
-  PushProfiles profiles(*world_.store);
+  CacheBudget budget(1 << 20);
+  PushProfiles profiles(*world_.store, budget);
   JoinedUsers joined;
   UnreadTracker unread({profiles, joined, world_.clock, "x"});
   RoomWriter writer(

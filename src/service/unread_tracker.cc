@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "matrixcore/base/heap_bytes.h"
 #include "matrixcore/event/push_rules.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/id/identifiers.h"
@@ -51,6 +52,20 @@ struct UnreadTracker::State : RoomExtra {
   std::vector<std::string> profiled;
   uint64_t version = 0;
   std::set<std::string, std::less<>> personal;
+
+  size_t ByteSize() const override {
+    constexpr size_t kTreeNode = 32;
+    size_t bytes = HeapBlock(sizeof(State)) + HeapBytes(profiled);
+    for (const auto& [root, totals] : by_thread) {
+      bytes +=
+          HeapBlock(kTreeNode + sizeof(std::pair<const std::string, Totals>)) +
+          HeapBytes(root);
+    }
+    for (const std::string& user : personal) {
+      bytes += HeapBlock(kTreeNode + sizeof(std::string)) + HeapBytes(user);
+    }
+    return bytes;
+  }
 };
 
 // One commit.

@@ -64,7 +64,8 @@ class UserDirectoryServiceTest : public ::testing::Test {
   }
 
   std::unique_ptr<Store> store_;
-  RoomCaches caches_{{}};
+  CacheBudget budget_{16 << 20};
+  RoomCaches caches_{budget_};
 };
 
 TEST_F(UserDirectoryServiceTest, UsersAreKnownUnderTheirWords) {

@@ -13,6 +13,7 @@
 
 #include "matrixcore/base/lru.h"
 #include "store/recent_rows.h"
+#include "store/row_bytes.h"
 #include "store/row_name.h"
 
 namespace matrixcore {
@@ -24,6 +25,8 @@ constexpr size_t kParts = 256;
 constexpr size_t kMaxAnswerBytes = 4096;
 // Who asks for more rows at once is not likely to ask for the same again.
 constexpr size_t kMaxKeys = 8;
+// Of the budget of all caches.
+constexpr uint32_t kShare = 4;
 
 // When one part of a table was written.  A commit is counted before it begins;
 // so whoever sees no commit under way sees the times of all that a snapshot
@@ -170,17 +173,8 @@ std::string NameOfScan(const Watched& table, const ScanSpec& scan) {
 }
 
 size_t BytesOf(const std::vector<Row>& rows) {
-  size_t bytes = 0;
-  for (const Row& row : rows) {
-    bytes += sizeof(Row) + row.capacity() * sizeof(Cell);
-    for (const Cell& cell : row) {
-      if (const auto* text = std::get_if<std::string>(&cell)) {
-        bytes += text->capacity();
-      } else if (const auto* blob = std::get_if<Blob>(&cell)) {
-        bytes += blob->bytes.capacity();
-      }
-    }
-  }
+  size_t bytes = HeapBlock(rows.capacity() * sizeof(Row));
+  for (const Row& row : rows) bytes += HeapBytesOf(row);
   return bytes;
 }
 
@@ -206,7 +200,12 @@ struct RecallStore::Rep {
   };
   using AnswerPtr = std::shared_ptr<const Answer>;
 
-  Rep(Store& s, size_t budget_bytes) : store(s), answers(budget_bytes) {}
+  Rep(Store& s, CacheBudget& budget)
+      : store(s), answers(budget, "recalled_reads", kShare, BytesOfAnswer) {}
+
+  static size_t BytesOfAnswer(const AnswerPtr& answer) {
+    return SharedBlock<Answer>() + BytesOf(answer->rows);
+  }
 
   Watched* Find(const TableSpec* table) {
     const auto found = watched.find(table);
@@ -468,12 +467,9 @@ class RecallStore::View : public Snapshot {
   void Keep(const std::string& name, std::optional<uint64_t> written,
             std::vector<Row> rows) {
     if (!written) return;
-    const size_t bytes = BytesOf(rows);
-    if (bytes > kMaxAnswerBytes) return;
-    rep_->answers.Put(name,
-                      std::make_shared<const Rep::Answer>(
-                          Rep::Answer{*written, std::move(rows)}),
-                      bytes + 2 * name.size() + sizeof(Rep::Answer));
+    if (BytesOf(rows) > kMaxAnswerBytes) return;
+    rep_->answers.Put(name, std::make_shared<const Rep::Answer>(
+                                Rep::Answer{*written, std::move(rows)}));
   }
 
   const std::shared_ptr<Rep> rep_;
@@ -483,8 +479,8 @@ class RecallStore::View : public Snapshot {
 };
 
 RecallStore::RecallStore(Store& store, const std::vector<Watch>& watches,
-                         size_t budget_bytes)
-    : rep_(std::make_shared<Rep>(store, budget_bytes)) {
+                         CacheBudget& budget)
+    : rep_(std::make_shared<Rep>(store, budget)) {
   const Position start = store.LastPosition();
   rep_->noted = start;
   for (const Watch& watch : watches) {
@@ -492,8 +488,7 @@ RecallStore::RecallStore(Store& store, const std::vector<Watch>& watches,
     table->spec = watch.table;
     table->position_column = watch.position_column;
     if (watch.is_log) {
-      table->recent =
-          std::make_unique<RecentRows>(*watch.table, budget_bytes / 2);
+      table->recent = std::make_unique<RecentRows>(*watch.table, budget);
     }
     table->number = rep_->watched.size();
     // What was written before nobody has seen.
@@ -548,8 +543,7 @@ void RecallStore::Close() { rep_->store.Close(); }
 
 RecallStore::Stats RecallStore::stats() const {
   return {.recalled = rep_->recalled.load(),
-          .passed_on = rep_->passed_on.load(),
-          .bytes = rep_->answers.stats().bytes};
+          .passed_on = rep_->passed_on.load()};
 }
 
 }  // namespace matrixcore

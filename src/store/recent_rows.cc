@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <span>
+#include <string>
 #include <utility>
 #include <variant>
 
+#include "store/row_bytes.h"
 #include "store/row_name.h"
 
 namespace matrixcore {
@@ -12,23 +14,13 @@ namespace {
 
 // Rows of a group: as far back as those go who follow it.
 constexpr size_t kMaxRows = 24;
+// Of the budget of all caches.
+constexpr uint32_t kShare = 2;
 
 std::string NameOf(std::span<const Cell> prefix) {
   std::string name;
   AppendCells(&name, prefix);
   return name;
-}
-
-size_t BytesOf(const Row& row) {
-  size_t bytes = sizeof(Row) + row.size() * sizeof(Cell);
-  for (const Cell& cell : row) {
-    if (const auto* text = std::get_if<std::string>(&cell)) {
-      bytes += text->size();
-    } else if (const auto* blob = std::get_if<Blob>(&cell)) {
-      bytes += blob->bytes.size();
-    }
-  }
-  return bytes;
 }
 
 bool IsAbove(Position position, const ScanSpec::Bound& from) {
@@ -42,6 +34,19 @@ bool IsBelow(Position position, const ScanSpec::Bound& to) {
 }
 
 }  // namespace
+
+RecentRows::RecentRows(const TableSpec& table, CacheBudget& budget)
+    : table_(table),
+      groups_(budget, "recent_" + std::string(table.name), kShare, BytesOf) {}
+
+size_t RecentRows::BytesOf(const GroupPtr& group) {
+  size_t bytes = SharedBlock<Group>() +
+                 HeapBlock(group->rows.capacity() * sizeof(group->rows[0]));
+  for (const auto& row : group->rows) {
+    bytes += SharedBlock<Row>() + HeapBytesOf(*row);
+  }
+  return bytes;
+}
 
 bool RecentRows::IsAddition(const BatchRow& row) const {
   return row.size() > position_column() &&
@@ -71,9 +76,7 @@ void RecentRows::Add(const BatchRow& batch_row, Position first) {
     group->complete_after = position(group->rows[0]);
     group->rows.erase(group->rows.begin());
   }
-  size_t bytes = sizeof(Group) + 2 * name.size();
-  for (const auto& kept : group->rows) bytes += BytesOf(*kept);
-  groups_.Put(name, std::move(group), bytes);
+  groups_.Put(name, std::move(group));
 }
 
 void RecentRows::BeginOther() {

@@ -20,8 +20,7 @@ namespace matrixcore {
 // each group that is in use are kept.  Thread-safe.
 class RecentRows {
  public:
-  RecentRows(const TableSpec& table, size_t budget_bytes)
-      : table_(table), groups_(budget_bytes) {}
+  RecentRows(const TableSpec& table, CacheBudget& budget);
 
   // Whether a row of a batch is added in that way.
   bool IsAddition(const BatchRow& row) const;
@@ -47,6 +46,7 @@ class RecentRows {
   };
   using GroupPtr = std::shared_ptr<const Group>;
 
+  static size_t BytesOf(const GroupPtr& group);
   size_t position_column() const { return table_.key_columns - 1; }
   std::optional<std::vector<Row>> FindIn(const Group& group,
                                          const ScanSpec& scan,

@@ -41,7 +41,8 @@ class RecentRowsTest : public ::testing::Test {
     return {Cell(pos), inclusive};
   }
 
-  RecentRows recent_{kLog, 1 << 16};
+  CacheBudget budget_{1 << 16};
+  RecentRows recent_{kLog, budget_};
 };
 
 using Positions = std::vector<Position>;

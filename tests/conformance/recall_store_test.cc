@@ -24,7 +24,7 @@ namespace {
 class Stack : public Store {
  public:
   Stack(std::unique_ptr<Store> behind, std::vector<RecallStore::Watch> watches)
-      : behind_(std::move(behind)), recall_(*behind_, watches, 1 << 20) {}
+      : behind_(std::move(behind)), recall_(*behind_, watches, budget_) {}
 
   Result<std::unique_ptr<Snapshot>> NewSnapshot() override {
     return recall_.NewSnapshot();
@@ -40,6 +40,7 @@ class Stack : public Store {
 
  private:
   const std::unique_ptr<Store> behind_;
+  CacheBudget budget_{8 << 20};
   RecallStore recall_;
 };
 
@@ -187,7 +188,8 @@ TEST(RecallStoreTest, KnowsNothingOfWhatWasWrittenBefore) {
   const auto behind =
       NewMemoryStore(Schema{.tables = {kNews, kCounts, kTruth, kLog}});
   ASSERT_TRUE(behind->Commit(AddNews("@a", 1)).ok());
-  RecallStore recall(*behind, {{&kNews, 2}}, 1 << 20);
+  CacheBudget budget(8 << 20);
+  RecallStore recall(*behind, {{&kNews, 2}}, budget);
   const auto snapshot = recall.NewSnapshot().value();
   EXPECT_EQ(snapshot->Scan(NewsOf("@a", 0))->size(), 1u);
   EXPECT_EQ(snapshot->Scan(AllNews(0))->size(), 1u);

@@ -55,7 +55,7 @@ class World {
     accounts_ = std::make_unique<mc::AccountService>(
         mc::AccountService::Options{.server_name = "x"},
         mc::AccountService::Deps{*store_, time_, *random_, executor_, time_,
-                                 *log_});
+                                 *log_, caches_});
     notifier_ = std::make_unique<mc::Notifier>(*store_, joined_, executor_,
                                                time_, time_, *metrics_);
     mc::WriteBatch batch;
@@ -143,6 +143,7 @@ class World {
   std::unique_ptr<mc::Logger> log_ = mc::NewNullLogger();
   std::unique_ptr<mc::Metrics> metrics_ = mc::NewMetrics();
   std::unique_ptr<mc::Store> store_;
+  mc::CacheBudget caches_{8 << 20};
   std::unique_ptr<mc::AccountService> accounts_;
   std::unique_ptr<mc::Notifier> notifier_;
   mc::Session session_;

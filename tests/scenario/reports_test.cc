@@ -13,7 +13,8 @@ using ::testing::SizeIs;
 class ReportsTest : public ScenarioTest {
  protected:
   std::vector<Report> Reports() {
-    RoomCaches caches({});
+    CacheBudget budget(16 << 20);
+    RoomCaches caches(budget);
     ReportService reports(
         {.store = server_.store(), .caches = caches, .clock = server_.time()});
     return reports.List(INT64_MAX, 100).value();

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "matrixcore/base/cache_budget.h"
 #include "matrixcore/base/executor.h"
 #include "matrixcore/base/log.h"
 #include "matrixcore/base/metrics.h"
@@ -90,9 +91,6 @@ struct HomeserverOptions {
   int64_t access_token_lifetime_ms = 300'000;  // For clients that refresh.
   Duration max_sync_timeout = seconds(120);
   size_t max_json_body_bytes = 1u << 20;
-  size_t event_cache_bytes = 8u << 20;
-  size_t state_cache_bytes = 4u << 20;
-  size_t recall_cache_bytes = 2u << 20;  // Answers of small reads.
   std::vector<std::string> admin_users;  // Full user ids.
   // Who may see /metrics: those whose address starts with one of these.
   std::vector<std::string> metrics_addresses = {"127.", "::1"};
@@ -117,6 +115,7 @@ struct HomeserverDeps {
   const SigningKey& signing_key;
   Logger& log;
   Metrics& metrics;
+  CacheBudget& caches;  // The memory of everything that may be forgotten.
   // For requests to other homeservers, and to those that users choose (identity
   // servers): their targets are strangers' words, so both must refuse addresses
   // that are not public.  Null: nobody is reached, and what needs them fails.

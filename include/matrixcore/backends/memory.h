@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 
+#include "matrixcore/base/cache_budget.h"
 #include "matrixcore/base/time.h"
 #include "matrixcore/blob/blob_store.h"
 #include "matrixcore/cache/cache.h"
@@ -22,9 +23,9 @@ namespace matrixcore {
 // error.  The names in `schema` must outlive it; the schema itself is copied.
 std::unique_ptr<Store> NewMemoryStore(const Schema& schema);
 
-// A Cache of at most `max_bytes`, counting keys, values and what it takes to
-// keep them; what was used least recently goes first.  `clock` must outlive it.
-std::unique_ptr<Cache> NewMemoryCache(const Clock& clock, size_t max_bytes);
+// A Cache within a budget; what was used least recently goes first.  `clock`
+// and `budget` must outlive it.
+std::unique_ptr<Cache> NewMemoryCache(const Clock& clock, CacheBudget& budget);
 
 std::unique_ptr<BlobStore> NewMemoryBlobStore();
 

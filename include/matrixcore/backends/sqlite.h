@@ -36,7 +36,7 @@ struct SqliteOptions {
   // first needed.
   size_t readers = 4;
   // Most memory for pages of the file: of the one writer, and of each reader (a
-  // reader's pages are good only until the next commit).
+  // reader's pages are good only until the next commit); 0 is 2 MiB.
   size_t writer_cache_bytes = size_t{4} << 20;
   size_t reader_cache_bytes = size_t{512} << 10;
   // Reads so much of the file through a memory map.  Saves some time, and
@@ -193,8 +193,9 @@ Result<std::vector<SqliteGroupInfo>> LargestSqliteGroups(
 // the same files beside it.  It holds nothing that cannot be made again: a file
 // that is damaged, no database, or of another version of this program is
 // replaced by an empty index, and a power cut may take its newest changes away.
+// `cache_bytes`: the page cache of each of its two connections.
 // Errors: kUnavailable (in use, read-only, no space, not allowed).
 Result<std::unique_ptr<SearchIndex>> OpenSqliteSearchIndex(
-    const std::string& path);
+    const std::string& path, size_t cache_bytes = size_t{2} << 20);
 
 }  // namespace matrixcore

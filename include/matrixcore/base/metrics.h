@@ -54,11 +54,15 @@ class Metrics {
                                   const std::vector<double>& bounds,
                                   const MetricLabels& labels = {}) = 0;
 
-  // A gauge that is asked for its value when the text is made.  `read` must
-  // stay callable as long as the registry.  Replaces an earlier one of the
-  // name.
+  // A gauge or a counter that is asked for its value when the text is made.
+  // `read` must stay callable as long as the registry, and that of a counter
+  // must not go down.  Replaces an earlier one of the name and labels.
   virtual void AddGaugeCallback(std::string_view name, std::string_view help,
+                                const MetricLabels& labels,
                                 std::function<double()> read) = 0;
+  virtual void AddCounterCallback(std::string_view name, std::string_view help,
+                                  const MetricLabels& labels,
+                                  std::function<double()> read) = 0;
 
   // Everything in Prometheus' text format, version 0.0.4, sorted by name and
   // labels.

@@ -88,7 +88,8 @@ class Event {
   // The whole event, parsed anew: for the rare reader of other fields.
   Result<json::Document> Document() const;
 
-  // Memory that this event holds, in bytes.
+  // Memory that this event and what it points to take, in bytes; grows when
+  // the content is parsed.
   size_t ByteSize() const;
 
  private:

@@ -31,6 +31,9 @@ class Glob {
   // the ends of the text, or next to a character other than [A-Za-z0-9_].
   bool MatchesWords(std::string_view text) const;
 
+  // Memory that the pattern holds on the heap, in bytes.
+  size_t HeapBytes() const;
+
  private:
   using Words = std::vector<uint64_t>;
   Glob() = default;

@@ -74,6 +74,9 @@ class PushRuleset {
   // Nobody is notified of events of their own.
   PushOutcome Evaluate(const PushEvent& event, const PushContext& context) const;
 
+  // Memory that the compiled rules hold, in bytes.
+  size_t HeapBytes() const;
+
  private:
   struct Rules;
   std::shared_ptr<const Rules> rules_;

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "matrixcore/base/cache_budget.h"
 #include "matrixcore/base/function.h"
 #include "matrixcore/base/time.h"
 #include "matrixcore/http/message.h"
@@ -30,12 +31,11 @@ struct ServerLocation {
 class ServerResolver {
  public:
   struct Options {
-    size_t cache_bytes = 256u << 10;
     Duration timeout = seconds(5);  // Of the /.well-known request.
   };
-  // Both outlive the resolver.
-  ServerResolver(const Options& options, HttpClient& client,
-                 const Clock& clock);
+  // All of them outlive the resolver.
+  ServerResolver(const Options& options, HttpClient& client, const Clock& clock,
+                 CacheBudget& budget);
   ~ServerResolver();
 
   using Done = UniqueFunction<void(ServerLocation location)>;

@@ -65,6 +65,9 @@ class Document {
   // The whole text.
   std::string_view text() const;
 
+  // Memory that this holds on the heap, in bytes.
+  size_t HeapBytes() const;
+
  private:
   friend class Value;
   friend struct ValueAccess;

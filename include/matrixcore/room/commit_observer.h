@@ -59,6 +59,8 @@ class RoomAddition {
 class RoomExtra {
  public:
   virtual ~RoomExtra() = default;
+  // Memory that this takes, in bytes.
+  virtual size_t ByteSize() const = 0;
 };
 
 // Called by one thread at a time for one room.

@@ -16,10 +16,12 @@
 #include <vector>
 
 #include "matrixcore/auth/auth.h"
+#include "matrixcore/base/cache_budget.h"
 #include "matrixcore/base/status.h"
 #include "matrixcore/event/event.h"
 #include "matrixcore/event/views.h"
 #include "matrixcore/room/room_preview.h"
+#include "matrixcore/stateres/state_tree.h"
 #include "matrixcore/store/store.h"
 
 namespace matrixcore {
@@ -108,34 +110,53 @@ struct MembershipRow {
 class StateKeyNames;
 
 // The state of a room at one snapshot number: event numbers by key number.
-// Immutable, shared, comparable by number.
+// Immutable, shared, comparable by number.  The states of a room that are in
+// memory share all that is equal.
 class StateMap {
  public:
+  StateMap() = default;
+  explicit StateMap(StateTree map) : map_(std::move(map)) {}
+
   // 0 when the state has no such key.
   EventIdx Find(StateKeyNum key) const {
-    return key < events_.size() ? events_[key] : 0;
+    const EventIdx event = map_.Get(key);
+    return event == kNoIndex ? 0 : event;
   }
-  // By key number; index 0 is unused; 0 means absent.
-  std::span<const EventIdx> events() const { return events_; }
-  size_t ByteSize() const { return events_.capacity() * sizeof(EventIdx); }
-  explicit StateMap(std::vector<EventIdx> events)
-      : events_(std::move(events)) {}
+  // Calls visit(key, event), in the order of the keys' numbers.
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    map_.ForEach(visit);
+  }
+  // All events, by key number.
+  std::vector<EventIdx> events() const {
+    std::vector<EventIdx> all;
+    all.reserve(size());
+    ForEach([&all](StateKeyNum, EventIdx event) { all.push_back(event); });
+    return all;
+  }
+  // How many keys it has.
+  size_t size() const { return map_.size(); }
+  const StateTree& map() const { return map_; }
 
  private:
-  std::vector<EventIdx> events_;
+  StateTree map_;
 };
 using StateMapPtr = std::shared_ptr<const StateMap>;
 
-// Caches of immutable facts, shared by the readers of one server, within a byte
-// budget.  Thread-safe.
+// Caches of immutable facts, shared by the readers of one server.  Thread-safe.
 class RoomCaches {
  public:
+  // The budget outlives those who ask for it.
+  explicit RoomCaches(CacheBudget& budget);
+  // With a budget of their own, for tools: so much for events and for states.
   struct Options {
     size_t event_bytes = 8u << 20;
     size_t state_bytes = 4u << 20;
   };
   explicit RoomCaches(const Options& options);
   ~RoomCaches();
+
+  CacheBudget& budget() const { return budget_; }
 
   // Forgets the cached form of an event (it was redacted).
   void ForgetEvent(RoomNid room, EventIdx idx);
@@ -147,16 +168,12 @@ class RoomCaches {
   void NoteErasure() { has_erasures_ = true; }
   bool has_erasures() const { return has_erasures_; }
 
-  struct Stats {
-    uint64_t event_hits = 0, event_misses = 0, event_bytes = 0;
-    uint64_t state_hits = 0, state_misses = 0, state_bytes = 0;
-  };
-  Stats stats() const;
-
  private:
   friend class RoomReader;
   friend class RoomWriter;
   struct Rep;
+  std::unique_ptr<CacheBudget> own_budget_;
+  CacheBudget& budget_;
   std::unique_ptr<Rep> rep_;
   std::atomic<bool> has_erasures_{false};
 };

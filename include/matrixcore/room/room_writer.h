@@ -198,7 +198,9 @@ class RoomActivity {
 // the room, kept by its writer.  Thread-safe.
 class JoinedUsers {
  public:
-  JoinedUsers();
+  // The names count as part of the budget, which makes the caches smaller;
+  // null: they do not.
+  explicit JoinedUsers(CacheBudget* budget = nullptr);
   ~JoinedUsers();
   bool Contains(RoomNid room, std::string_view user_id) const;
   size_t Count(RoomNid room) const;
@@ -223,8 +225,6 @@ class RoomWriter {
     size_t max_queued_per_room = 1000;
     // Requests drained into one commit at most.
     size_t max_batch = 128;
-    // Rooms kept in memory between requests.
-    size_t max_idle_rooms = 500;
     // How long the answer to a transaction id is remembered.  Looked after
     // while requests come in, at most once an hour; an idle server does
     // nothing.

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "matrixcore/base/cache_budget.h"
 #include "matrixcore/base/executor.h"
 #include "matrixcore/base/log.h"
 #include "matrixcore/base/random.h"
@@ -108,6 +109,7 @@ class AccountService {
     Executor& background;
     Timers& timers;
     Logger& log;
+    CacheBudget& caches;  // For the sessions of tokens that were seen.
   };
   AccountService(Options options, const Deps& deps);
   ~AccountService();

@@ -89,4 +89,7 @@ Result<SyncFilter> ParseSyncFilter(json::Value value);
 // Whether `pattern`, in which each `*` stands for any text, matches all of `text`.
 bool WildcardMatch(std::string_view pattern, std::string_view text);
 
+// Memory that a filter holds on the heap, in bytes.
+size_t HeapBytes(const SyncFilter& filter);
+
 }  // namespace matrixcore

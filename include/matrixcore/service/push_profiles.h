@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "matrixcore/base/cache_budget.h"
 #include "matrixcore/base/status.h"
 #include "matrixcore/event/push_rules.h"
 #include "matrixcore/room/room_writer.h"
@@ -33,8 +34,9 @@ using PushProfilePtr = std::shared_ptr<const PushProfile>;
 // Thread-safe.  Functions may give the store's errors.
 class PushProfiles {
  public:
-  // Compiled profiles are kept within a budget; who has one is always known.
-  explicit PushProfiles(Store& store, size_t budget_bytes = 4u << 20);
+  // Both outlive this.  Compiled profiles are kept within the budget; who has
+  // one is always known.
+  PushProfiles(Store& store, CacheBudget& budget);
   ~PushProfiles();
 
   // Grows whenever someone's profile changed.

@@ -57,16 +57,6 @@ class SyncService {
     Duration max_timeout = seconds(120);
     size_t default_timeline_limit = 10;
     size_t max_timeline_limit = 100;
-    // Memory for room lists of users between their requests; sliding sync has
-    // as much again for those in the order of activity.
-    size_t room_list_bytes = 16u << 20;
-    // For what the clients of sliding sync have been sent.
-    size_t connection_bytes = 16u << 20;
-    // Member events that devices with lazy-loading are known to have.
-    size_t max_lazy_members = 100'000;
-    // For the unread counts that devices were told.
-    size_t told_counts_bytes = 2u << 20;
-    size_t max_filters = 1000;  // Parsed ones, kept for reuse.
   };
   struct Deps {
     Store& store;

@@ -24,6 +24,7 @@
 #include <optional>
 #include <vector>
 
+#include "matrixcore/base/cache_budget.h"
 #include "matrixcore/store/store.h"
 
 namespace matrixcore {
@@ -42,12 +43,11 @@ class RecallStore : public Store {
   struct Stats {
     uint64_t recalled = 0;   // Reads that were answered from here.
     uint64_t passed_on = 0;  // Reads of watched tables that were not.
-    uint64_t bytes = 0;      // Of answers that are kept.
   };
 
-  // `store` outlives this; the tables watched are among its own.
+  // `store` and `budget` outlive this; the tables watched are among its own.
   RecallStore(Store& store, const std::vector<Watch>& watches,
-              size_t budget_bytes);
+              CacheBudget& budget);
   ~RecallStore() override;
 
   Result<std::unique_ptr<Snapshot>> NewSnapshot() override;
