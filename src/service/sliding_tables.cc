@@ -22,6 +22,7 @@ const TableSpec kForgets{
     .name = "forgets",
     .columns = {{"user_id", kText}, {"pos", kInt64}},
     .key_columns = 1,
+    .since = 2,
 };
 
 std::vector<TableSpec> SlidingTables() { return {kSlidingStates, kForgets}; }
