@@ -220,10 +220,14 @@ void TheEndWaitsForARunningCallback(BusFixture& fixture, Findings& findings) {
                                 findings);
   std::thread publisher([&] { Publish(fixture.second(), "t", "1", findings); });
   while (!inside) std::this_thread::yield();
+  std::atomic<bool> ending{false};
   std::thread ender([&] {
+    ending = true;
     subscription = nullptr;
     findings.Expect(left, "a subscription ended during its callback");
   });
+  while (!ending) std::this_thread::yield();
+  for (int turn = 0; turn < 10; ++turn) std::this_thread::yield();
   may_leave = true;
   ender.join();
   publisher.join();
@@ -232,10 +236,10 @@ void TheEndWaitsForARunningCallback(BusFixture& fixture, Findings& findings) {
 // Threads that subscribe and leave while others publish: whoever listens the
 // whole time misses nothing.
 void SubscriptionsComeAndGo(BusFixture& fixture, Findings& findings) {
-  constexpr size_t kMessages = 200;
   Ear ear(fixture);
   const auto listener =
       Subscribe(fixture.second(), "t", ear.Listener(), findings);
+  std::atomic<int> passing_by{2};
   std::vector<std::thread> threads;
   for (int t = 0; t < 2; ++t) {
     threads.emplace_back([&, t] {
@@ -253,14 +257,16 @@ void SubscriptionsComeAndGo(BusFixture& fixture, Findings& findings) {
         passing = nullptr;
         *gone = true;
       }
+      --passing_by;
     });
   }
-  for (size_t i = 0; i < kMessages; ++i) {
-    Publish(fixture.first(), "t", std::to_string(i), findings);
+  std::vector<std::string> all;
+  while (passing_by > 0 || all.size() < 200) {
+    all.push_back(std::to_string(all.size()));
+    Publish(fixture.first(), "t", all.back(), findings);
+    std::this_thread::yield();
   }
   for (std::thread& thread : threads) thread.join();
-  std::vector<std::string> all;
-  for (size_t i = 0; i < kMessages; ++i) all.push_back(std::to_string(i));
   ExpectHeard(ear, all, "messages while others come and go", findings);
 }
 

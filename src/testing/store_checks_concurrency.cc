@@ -13,8 +13,16 @@
 namespace matrixcore::conformance {
 
 void RunThreads(size_t count, const std::function<void(size_t)>& run) {
+  std::atomic<size_t> started{0};
   std::vector<std::thread> threads;
-  for (size_t i = 0; i < count; ++i) threads.emplace_back(run, i);
+  for (size_t i = 0; i < count; ++i) {
+    threads.emplace_back([&, i] {
+      // All at once, or the first is done before the last has begun.
+      ++started;
+      while (started < count) std::this_thread::yield();
+      run(i);
+    });
+  }
   for (std::thread& thread : threads) thread.join();
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -135,6 +136,7 @@ std::optional<int64_t> ClaimFirst(Session& session) {
     const auto rows = session.Scan({.table = &kNumbers, .limit = 1});
     if (rows.empty()) return 0;
     const int64_t id = CellInt(rows[0][Numbers::kId]);
+    std::this_thread::yield();  // So that others have read the same row.
     WriteBatch batch;
     batch.Require(WriteBatch::RowPresent{&kNumbers, {id}});
     batch.DeleteRow(kNumbers, {id});

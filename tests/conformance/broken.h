@@ -29,7 +29,7 @@ struct Breakage {
 template <typename Fixture>
 bool Notices(const ConformanceCheck<Fixture>& check,
              const Breakage<Fixture>& breakage) {
-  constexpr int kTries = 30;
+  constexpr int kTries = 300;
   for (int i = 0; i < kTries; ++i) {
     const std::unique_ptr<Fixture> fixture = breakage.make();
     if (!RunConformanceCheck(check, *fixture).empty()) return true;
