@@ -132,7 +132,8 @@ class BrokenFixture : public CacheFixture {
 
  private:
   SimTime time_;
-  const std::unique_ptr<Cache> sound_ = NewMemoryCache(time_, kBytes);
+  CacheBudget budget_{kBytes};
+  const std::unique_ptr<Cache> sound_ = NewMemoryCache(time_, budget_);
   Broken broken_{*sound_};
 };
 

@@ -66,7 +66,8 @@ class DelayedCacheFixture : public CacheFixture {
  private:
   SimTime time_;
   FaultInjector faults_{1, Only(Fault::kDelay, 3)};
-  const std::unique_ptr<Cache> sound_ = NewMemoryCache(time_, 10'000);
+  CacheBudget budget_{10'000};
+  const std::unique_ptr<Cache> sound_ = NewMemoryCache(time_, budget_);
   FaultyCache faulty_{*sound_, faults_};
 };
 
@@ -215,7 +216,8 @@ TEST(FaultyStoreTest, ReadsFailOneByOne) {
 
 TEST(FaultyCacheTest, ForgetsAndFails) {
   const SimTime time;
-  const auto sound = NewMemoryCache(time, 10'000);
+  CacheBudget budget(10'000);
+  const auto sound = NewMemoryCache(time, budget);
   sound->Put("a", "1", seconds(60));
   FaultInjector forgets(1, Only(Fault::kCacheForgets));
   FaultyCache cache(*sound, forgets);

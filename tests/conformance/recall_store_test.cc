@@ -377,7 +377,8 @@ TEST_F(RecallNewsTest, SeesWhatACommitWroteWhoseAnswerWasLost) {
   const auto behind = Behind();
   FaultInjector faults(1, FaultRates().Set(Fault::kCommitAnswerLost, 1));
   FaultyStore faulty(*behind, faults);
-  RecallStore recall(faulty, Watches(), 1 << 20);
+  CacheBudget budget(1 << 20);
+  RecallStore recall(faulty, Watches(), budget);
   const auto read = [&](const ScanSpec& scan) {
     return (*recall.NewSnapshot())->Scan(scan).value();
   };
