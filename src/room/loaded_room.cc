@@ -89,7 +89,8 @@ size_t LoadedRoom::ByteSize() const {
   }
   for (const Link& link : lineage) bytes += HeapBytes(link.delta);
   for (const auto& [idx, event] : hot) {
-    if (event != nullptr) bytes += event->ByteSize();
+    // What a cache holds too is charged there.
+    if (event != nullptr && event.use_count() == 1) bytes += event->ByteSize();
   }
   return extra == nullptr ? bytes : bytes + extra->ByteSize();
 }

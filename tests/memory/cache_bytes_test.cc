@@ -112,7 +112,7 @@ TEST_F(RoomBytesTest, OfEventsStatesAndNames) {
       ASSERT_TRUE(reader.KeyNum(head, kTypeMember, "@someone:x").ok());
     }
   });
-  EXPECT_EQ(EntriesOf("events"), 20u * 75);
+  EXPECT_EQ(EntriesOf("events"), 20u * 74);
   EXPECT_EQ(EntriesOf("states"), 20u);
   EXPECT_EQ(EntriesOf("state_keys"), 20u);
 }
@@ -247,7 +247,7 @@ TEST_F(CacheBytesTest, OfLazyMembers) {
 // Rooms and memberships of many users, written without events.
 class ManyRoomsTest : public CacheBytesTest {
  protected:
-  static constexpr int kUsers = 100;
+  static constexpr int kUsers = 300;
   static constexpr int64_t kRooms = 60;
 
   ManyRoomsTest() {
