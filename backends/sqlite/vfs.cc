@@ -7,6 +7,7 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <utility>
 
 namespace matrixcore::sqlite {
 namespace {
@@ -37,7 +38,8 @@ struct LogFile {
   File file;
   std::string* gathered;  // To be written from `start` on; has its capacity.
   sqlite3_int64 start;
-  bool commits;  // The newest frame header is that of a commit.
+  bool commits;           // The newest frame header is that of a commit.
+  sqlite3_int64 read_at;  // What was read since the last write; -1 if nothing.
 };
 
 // The database.
@@ -93,7 +95,11 @@ int WriteLog(sqlite3_file* file, const void* data, int size, sqlite3_int64 at) {
     log.commits = commits;
   }
   if (log.gathered->empty()) log.start = at;
-  const bool header = size == kFrameHeader;
+  // When a transaction has changed a page that it had already written to the
+  // log, SQLite reads its frames again at its end and writes their headers, not
+  // their pages: the last of them is what commits.
+  const bool again = at == std::exchange(log.read_at, -1);
+  const bool header = size == kFrameHeader && !again;
   const bool complete = log.commits && !header;
   log.commits = header && Commits(data);
   const bool gathers = header || !log.gathered->empty();
@@ -110,6 +116,7 @@ int ReadLog(sqlite3_file* file, void* data, int size, sqlite3_int64 at) {
     const int code = Flush(log);
     if (code != SQLITE_OK) return code;
   }
+  log.read_at = at;
   return Real(file)->pMethods->xRead(Real(file), data, size, at);
 }
 
@@ -283,6 +290,7 @@ int OpenFile(sqlite3_vfs* self, const char* name, sqlite3_file* file, int flags,
     log.gathered = gathered;
     log.start = 0;
     log.commits = false;
+    log.read_at = -1;
     file->pMethods = &log_methods;
   } else if ((flags & SQLITE_OPEN_MAIN_DB) != 0) {
     reinterpret_cast<DatabaseFile*>(file)->unsynced = 0;
