@@ -9,7 +9,6 @@
 // them replies and reactions, 5 change memberships, 4 display names, 2 other
 // state, and one redacts.
 #include <fmt/format.h>
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -254,26 +253,14 @@ struct Disk {
 };
 
 Disk ReadDisk(const std::string& path) {
-  sqlite3* db = nullptr;
-  if (sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READONLY, nullptr) !=
-      SQLITE_OK) {
-    Fail(sqlite3_errmsg(db));
-  }
-  const auto ask = [db](const char* sql) {
-    sqlite3_stmt* statement = nullptr;
-    if (sqlite3_prepare_v2(db, sql, -1, &statement, nullptr) != SQLITE_OK ||
-        sqlite3_step(statement) != SQLITE_ROW) {
-      Fail(sqlite3_errmsg(db));
-    }
-    const int64_t value = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return value;
-  };
+  const auto trees = MeasureSqlite(path);
+  if (!trees.ok()) Fail(trees.status().ToString());
   Disk disk;
-  disk.all = ask("SELECT sum(pgsize) FROM dbstat");
-  disk.states = ask(
-      "SELECT sum(pgsize) FROM dbstat WHERE name LIKE 'state\\_%' ESCAPE '\\'");
-  sqlite3_close(db);
+  for (const SqliteTreeInfo& tree : *trees) {
+    const auto bytes = static_cast<int64_t>(tree.bytes);
+    disk.all += bytes;
+    if (tree.table.starts_with("state_")) disk.states += bytes;
+  }
   return disk;
 }
 
@@ -397,8 +384,7 @@ int Run(int64_t most, int members, const std::string& directory, bool keep) {
   if (std::filesystem::exists(path)) {
     Fail(fmt::format("{} exists; remove it or name another --dir", path));
   }
-  fmt::print("machine: {}; {} members; SQLite {}\n\n", Machine(), members,
-             sqlite3_libversion());
+  fmt::print("machine: {}; {} members\n\n", Machine(), members);
   fmt::print(
       "Times in microseconds, the median.  CPU: of all threads.\n\n"
       "|    events | B/event  | B/change | cold     | warm     | one      | "
