@@ -54,7 +54,7 @@ struct RoomFileStateBefore {
 // they name, as far as the file has them.
 struct RoomFileEvent {
   EventPtr event = {};
-  int64_t flags = 0;  // EventFlags, kEventOutlier.
+  int64_t flags = 0;  // EventFlags.
 };
 struct RoomFileAlias {
   std::string alias;

@@ -4,15 +4,6 @@
 
 #include "matrixcore/store/table.h"
 
-namespace matrixcore {
-
-// Beside EventFlags: an event that is kept for others which it authorises, or
-// as the last copy, without its surroundings: its states are not known.  It is
-// in no timeline.
-inline constexpr int64_t kEventOutlier = 4;
-
-}  // namespace matrixcore
-
 namespace matrixcore::tables {
 
 // Where a room's history was cut off.
