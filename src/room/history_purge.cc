@@ -12,6 +12,7 @@
 #include "matrixcore/id/identifiers.h"
 #include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/tables.h"
+#include "room/find_room.h"
 #include "room/known_events.h"
 #include "room/relation_work.h"
 #include "room/room_caches.h"
@@ -358,18 +359,8 @@ Result<HistoryPurgeResult> HistoryPurge::Run() {
 
 Result<HistoryPurgeResult> PurgeHistory(Store& store, std::string_view room_id,
                                         const HistoryPurgeOptions& options) {
-  std::optional<RoomHead> head;
-  {
-    MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
-                        store.NewSnapshot());
-    RoomCaches caches({.event_bytes = 0, .state_bytes = 0});
-    MC_ASSIGN_OR_RETURN(head, RoomReader(*snapshot, caches).Head(room_id));
-  }
-  if (!head) {
-    return Status(StatusCode::kNotFound,
-                  fmt::format("there is no room {} here", room_id));
-  }
-  return HistoryPurge(store, std::move(*head), options).Run();
+  MC_ASSIGN_OR_RETURN(RoomHead head, FindRoom(store, room_id));
+  return HistoryPurge(store, std::move(head), options).Run();
 }
 
 }  // namespace matrixcore

@@ -9,6 +9,7 @@
 
 #include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/tables.h"
+#include "room/find_room.h"
 #include "room/known_events.h"
 #include "room/room_caches.h"
 #include "room/room_cut.h"
@@ -267,23 +268,13 @@ Result<RoomExportResult> Exporter::Run() {
 Result<RoomExportResult> ExportRoom(Store& store, std::string_view room_id,
                                     const RoomExportOptions& options,
                                     RoomFileWriter::Sink sink) {
-  std::optional<RoomHead> head;
-  {
-    MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
-                        store.NewSnapshot());
-    RoomCaches caches({.event_bytes = 0, .state_bytes = 0});
-    MC_ASSIGN_OR_RETURN(head, RoomReader(*snapshot, caches).Head(room_id));
-  }
-  if (!head) {
-    return Status(StatusCode::kNotFound,
-                  fmt::format("there is no room {} here", room_id));
-  }
+  MC_ASSIGN_OR_RETURN(RoomHead head, FindRoom(store, room_id));
   if (options.state_only && !options.since_event_id.empty()) {
     return Status(StatusCode::kInvalidArgument,
                   "either the state or the graph since an event is exported, "
                   "not both");
   }
-  return Exporter(store, std::move(*head), options, std::move(sink)).Run();
+  return Exporter(store, std::move(head), options, std::move(sink)).Run();
 }
 
 }  // namespace matrixcore
