@@ -16,8 +16,8 @@ int main() {
   EventPlace place;  // Nothing before it: the first event of its room.
   place.now = NewSystemClock()->Now();
 
-  const auto event = BuildEvent(draft, place, "example.org", key,
-                                *FindRoomVersion("12"));
+  const auto event =
+      BuildEvent(draft, place, "example.org", key, *FindRoomVersion("12"));
   if (!event.ok()) return 1;
   std::printf("room  %s\nevent %s\n%s\n", (*event)->room_id().c_str(),
               (*event)->event_id().c_str(), (*event)->json().c_str());

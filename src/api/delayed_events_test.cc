@@ -199,13 +199,12 @@ TEST_F(DelayedEventsTest, GuestsMayUseThem) {
   FakeHomeserverOptions options;
   options.homeserver.registration.guests = true;
   FakeHomeserver server(options);
-  const HttpResponse guest =
-      server.Call(HttpMethod::kPost,
-                  "/_matrix/client/v3/register?kind=guest", "{}");
+  const HttpResponse guest = server.Call(
+      HttpMethod::kPost, "/_matrix/client/v3/register?kind=guest", "{}");
   ASSERT_EQ(guest.status, 200) << guest.body;
-  EXPECT_THAT(server.Call(HttpMethod::kGet, kEvents, "",
-                          TextAt(guest, "access_token")),
-              IsJson(R"({"delayed_events":[]})"));
+  EXPECT_THAT(
+      server.Call(HttpMethod::kGet, kEvents, "", TextAt(guest, "access_token")),
+      IsJson(R"({"delayed_events":[]})"));
 }
 
 TEST_F(DelayedEventsTest, RefusesBadRequests) {

@@ -1,10 +1,11 @@
 // Reading rooms: timelines, single events, state, members.
+#include "matrixcore/service/history.h"
+
 #include <array>
 
 #include "api/params.h"
 #include "api/routes.h"
 #include "matrixcore/api/services.h"
-#include "matrixcore/service/history.h"
 
 namespace matrixcore::api {
 namespace {
@@ -37,35 +38,33 @@ Result<Reply> GetMessages(Call& call) {
   MC_ASSIGN_OR_RETURN(const auto limit, QueryInt(call, "limit"));
   query.limit = limit ? static_cast<size_t>(*limit)
                       : query.filter.limit.value_or(query.limit);
-  MC_ASSIGN_OR_RETURN(std::string body,
-                      call.services.history.Messages(*call.session, call.path[0],
-                                                     query));
+  MC_ASSIGN_OR_RETURN(
+      std::string body,
+      call.services.history.Messages(*call.session, call.path[0], query));
   return JsonReply(std::move(body));
 }
 
 Result<Reply> GetContext(Call& call) {
   MC_ASSIGN_OR_RETURN(const RoomEventFilter filter, FilterParam(call));
   MC_ASSIGN_OR_RETURN(const auto limit, QueryInt(call, "limit"));
-  MC_ASSIGN_OR_RETURN(
-      std::string body,
-      call.services.history.Context(*call.session, call.path[0], call.path[1],
-                                    static_cast<size_t>(limit.value_or(10)),
-                                    filter));
+  MC_ASSIGN_OR_RETURN(std::string body,
+                      call.services.history.Context(
+                          *call.session, call.path[0], call.path[1],
+                          static_cast<size_t>(limit.value_or(10)), filter));
   return JsonReply(std::move(body));
 }
 
 Result<Reply> GetEvent(Call& call) {
-  MC_ASSIGN_OR_RETURN(std::string body,
-                      call.services.history.Event(*call.session, call.path[0],
-                                                  call.path[1]));
+  MC_ASSIGN_OR_RETURN(
+      std::string body,
+      call.services.history.Event(*call.session, call.path[0], call.path[1]));
   return JsonReply(std::move(body));
 }
 
 // Deprecated: without the room.
 Result<Reply> GetAnyEvent(Call& call) {
-  MC_ASSIGN_OR_RETURN(
-      std::string body,
-      call.services.history.Event(*call.session, "", call.path[0]));
+  MC_ASSIGN_OR_RETURN(std::string body, call.services.history.Event(
+                                            *call.session, "", call.path[0]));
   return JsonReply(std::move(body));
 }
 
@@ -73,17 +72,15 @@ Result<Reply> GetEventByTimestamp(Call& call) {
   MC_ASSIGN_OR_RETURN(const auto ts, QueryInt(call, "ts"));
   if (!ts) return MissingParam("ts");
   MC_ASSIGN_OR_RETURN(const bool backwards, RequiredBackwards(call));
-  MC_ASSIGN_OR_RETURN(
-      std::string body,
-      call.services.history.EventByTimestamp(*call.session, call.path[0], *ts,
-                                             backwards));
+  MC_ASSIGN_OR_RETURN(std::string body,
+                      call.services.history.EventByTimestamp(
+                          *call.session, call.path[0], *ts, backwards));
   return JsonReply(std::move(body));
 }
 
 Result<Reply> GetState(Call& call) {
-  MC_ASSIGN_OR_RETURN(
-      std::string body,
-      call.services.history.State(*call.session, call.path[0]));
+  MC_ASSIGN_OR_RETURN(std::string body,
+                      call.services.history.State(*call.session, call.path[0]));
   return JsonReply(std::move(body));
 }
 
@@ -106,16 +103,15 @@ Result<Reply> GetMembers(Call& call) {
   MC_ASSIGN_OR_RETURN(query.membership, MembershipParam(call, "membership"));
   MC_ASSIGN_OR_RETURN(query.not_membership,
                       MembershipParam(call, "not_membership"));
-  MC_ASSIGN_OR_RETURN(std::string body,
-                      call.services.history.Members(*call.session, call.path[0],
-                                                    query));
+  MC_ASSIGN_OR_RETURN(
+      std::string body,
+      call.services.history.Members(*call.session, call.path[0], query));
   return JsonReply(std::move(body));
 }
 
 Result<Reply> GetJoinedMembers(Call& call) {
-  MC_ASSIGN_OR_RETURN(
-      std::string body,
-      call.services.history.JoinedMembers(*call.session, call.path[0]));
+  MC_ASSIGN_OR_RETURN(std::string body, call.services.history.JoinedMembers(
+                                            *call.session, call.path[0]));
   return JsonReply(std::move(body));
 }
 

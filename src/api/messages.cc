@@ -1,4 +1,6 @@
 // Sending: messages, state, redactions.
+#include "matrixcore/service/messages.h"
+
 #include <array>
 #include <utility>
 
@@ -6,7 +8,6 @@
 #include "api/params.h"
 #include "api/routes.h"
 #include "matrixcore/api/services.h"
-#include "matrixcore/service/messages.h"
 #include "matrixcore/service/presence.h"
 
 namespace matrixcore::api {
@@ -19,8 +20,8 @@ MessageService::Done AnswerWithEventId(ReplySender send) {
   };
 }
 
-// With a transaction id in the path; and without one, by POST, as old clients and
-// scripts do.
+// With a transaction id in the path; and without one, by POST, as old clients
+// and scripts do.
 void SendMessage(std::unique_ptr<Call> call, ReplySender send) {
   call->services.presence.Active(*call->session);
   const bool has_txn = call->path.size() > 2;

@@ -13,8 +13,8 @@
 
 namespace matrixcore::api {
 
-// Who counts as one when nobody is logged in: an IPv4 address, or the first 64 bits
-// of an IPv6 address, which one customer usually has to themselves.
+// Who counts as one when nobody is logged in: an IPv4 address, or the first 64
+// bits of an IPv6 address, which one customer usually has to themselves.
 std::string LimitedAddress(std::string_view address);
 
 // Counts requests by class and by who asks (a user id or an address).

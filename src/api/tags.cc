@@ -12,8 +12,8 @@ namespace {
 Result<Reply> GetTags(Call& call) {
   MC_RETURN_IF_ERROR(RequirePathUser(call, 0));
   if (call.path[1].empty()) return InvalidParam("Malformed room id");
-  Result<std::string> data = call.services.account_data.Get(
-      call.user_id(), call.path[1], kTagType);
+  Result<std::string> data =
+      call.services.account_data.Get(call.user_id(), call.path[1], kTagType);
   if (data.ok()) return JsonReply(std::move(*data));
   if (data.status().code() != StatusCode::kNotFound) return data.status();
   return JsonReply(R"({"tags":{}})");

@@ -66,7 +66,9 @@ std::u32string FoldText(std::string_view text) {
 }
 
 void AppendUtf8(std::string* out, char32_t c) {
-  const auto put = [out](char32_t byte) { out->push_back(static_cast<char>(byte)); };
+  const auto put = [out](char32_t byte) {
+    out->push_back(static_cast<char>(byte));
+  };
   if (c < 0x80) return put(c);
   if (c < 0x800) {
     put(0xC0 | (c >> 6));

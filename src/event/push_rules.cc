@@ -326,12 +326,9 @@ PushEvent::PushEvent(EventPtr event) : event_(std::move(event)) {
 
 PushRuleset::PushRuleset(json::Value global) {
   constexpr std::pair<const char*, Kind> kKinds[] = {
-      {"override", Kind::kConditions},
-      {"content", Kind::kContent},
-      {"postcontent", Kind::kConditions},
-      {"room", Kind::kRoom},
-      {"sender", Kind::kSender},
-      {"underride", Kind::kConditions}};
+      {"override", Kind::kConditions},    {"content", Kind::kContent},
+      {"postcontent", Kind::kConditions}, {"room", Kind::kRoom},
+      {"sender", Kind::kSender},          {"underride", Kind::kConditions}};
   auto rules = std::make_shared<Rules>();
   for (const auto& [name, kind] : kKinds) {
     const json::Value list = global[name];
@@ -351,7 +348,8 @@ PushRuleset::PushRuleset(json::Value global) {
 }
 
 PushRuleset PushRuleset::Default(Concern concern) {
-  const Result<json::Document> json = json::Document::Parse(DefaultPushRules(""));
+  const Result<json::Document> json =
+      json::Document::Parse(DefaultPushRules(""));
   PushRuleset made(json.ok() ? json->root() : json::Value());
   auto rules = std::make_shared<Rules>(*made.rules_);
   // Rules about the user match always or never.

@@ -99,7 +99,8 @@ Result<std::string> AccountDataService::Get(std::string_view user_id,
 }
 
 Status AccountDataService::SetTag(std::string_view user_id,
-                                  std::string_view room_id, std::string_view tag,
+                                  std::string_view room_id,
+                                  std::string_view tag,
                                   std::string_view content) {
   MC_RETURN_IF_ERROR(CheckNames(room_id, tag));
   if (!content.empty()) {

@@ -116,10 +116,10 @@ void MessageService::Send(const Session& session, Message message, Done done) {
   request.room_id = message.room_id;
   request.user_id = session.user_id;
   if (!message.txn_id.empty()) {
-    request.txn = TransactionKey{
-        session.device_id,
-        fmt::format("send/{}/{}", message.room_id, message.type),
-        message.txn_id};
+    request.txn =
+        TransactionKey{session.device_id,
+                       fmt::format("send/{}/{}", message.room_id, message.type),
+                       message.txn_id};
   }
   EventDraft draft;
   draft.type = std::move(message.type);

@@ -10,7 +10,8 @@ using ::testing::HasSubstr;
 class CreateRoomTest : public ScenarioTest {
  protected:
   Answer Create(std::string body) {
-    return server_.Post(alice_, "/_matrix/client/v3/createRoom", std::move(body));
+    return server_.Post(alice_, "/_matrix/client/v3/createRoom",
+                        std::move(body));
   }
   User alice_ = server_.Register("alice");
   User bob_ = server_.Register("bob");
@@ -20,13 +21,14 @@ TEST_F(CreateRoomTest, EventsComeInTheOrderOfTheSpecification) {
   const std::string room = CreateRoom(alice_, fmt::format(R"({{
       "preset":"private_chat","room_alias_name":"den","name":"Den","topic":"t",
       "initial_state":[{{"type":"org.test","state_key":"k","content":{{"a":1}}}}],
-      "invite":["{}"]}})", bob_.user_id));
+      "invite":["{}"]}})",
+                                                          bob_.user_id));
   EXPECT_THAT(
       StateTypes(alice_, room),
       ElementsAre("m.room.create", "m.room.member", "m.room.power_levels",
                   "m.room.canonical_alias", "m.room.join_rules",
-                  "m.room.history_visibility", "m.room.guest_access", "org.test",
-                  "m.room.name", "m.room.topic", "m.room.member"));
+                  "m.room.history_visibility", "m.room.guest_access",
+                  "org.test", "m.room.name", "m.room.topic", "m.room.member"));
   EXPECT_EQ(State(alice_, room, "m.room.canonical_alias"),
             fmt::format(R"({{"alias":"#den:{}"}})", server_.server_name()));
   EXPECT_EQ(State(alice_, room, "org.test", "k"), R"({"a":1})");
@@ -34,7 +36,8 @@ TEST_F(CreateRoomTest, EventsComeInTheOrderOfTheSpecification) {
 
 TEST_F(CreateRoomTest, PresetsDecideJoinRulesAndGuests) {
   const std::string open = CreateRoom(alice_, R"({"preset":"public_chat"})");
-  EXPECT_EQ(State(alice_, open, "m.room.join_rules"), R"({"join_rule":"public"})");
+  EXPECT_EQ(State(alice_, open, "m.room.join_rules"),
+            R"({"join_rule":"public"})");
   EXPECT_EQ(State(alice_, open, "m.room.guest_access"),
             R"({"guest_access":"forbidden"})");
   const std::string closed = CreateRoom(alice_);
@@ -60,9 +63,9 @@ TEST_F(CreateRoomTest, TrustedPrivateChatSharesThePower) {
   EXPECT_THAT(State(alice_, v11, "m.room.power_levels"),
               HasSubstr(fmt::format(R"("{}":100)", bob_.user_id)));
   const std::string v12 = with("12");
-  EXPECT_THAT(State(alice_, v12, "m.room.create"),
-              HasSubstr(fmt::format(R"("additional_creators":["{}"])",
-                                    bob_.user_id)));
+  EXPECT_THAT(
+      State(alice_, v12, "m.room.create"),
+      HasSubstr(fmt::format(R"("additional_creators":["{}"])", bob_.user_id)));
   EXPECT_THAT(State(alice_, v12, "m.room.power_levels"),
               HasSubstr(R"("users":{})"));
 }
@@ -79,7 +82,8 @@ TEST_F(CreateRoomTest, NameReplacesThatOfInitialState) {
       {"type":"m.room.name","content":{"name":"old"}},
       {"type":"m.room.join_rules","content":{"join_rule":"knock"}}]})");
   EXPECT_EQ(State(alice_, room, "m.room.name"), R"({"name":"new"})");
-  EXPECT_EQ(State(alice_, room, "m.room.join_rules"), R"({"join_rule":"knock"})");
+  EXPECT_EQ(State(alice_, room, "m.room.join_rules"),
+            R"({"join_rule":"knock"})");
 }
 
 TEST_F(CreateRoomTest, PowerLevelsAreOverriddenKeyByKey) {
@@ -91,9 +95,9 @@ TEST_F(CreateRoomTest, PowerLevelsAreOverriddenKeyByKey) {
 }
 
 TEST_F(CreateRoomTest, DirectInvitesSaySo) {
-  const std::string room =
-      CreateRoom(alice_, fmt::format(R"({{"is_direct":true,"invite":["{}"]}})",
-                                     bob_.user_id));
+  const std::string room = CreateRoom(
+      alice_,
+      fmt::format(R"({{"is_direct":true,"invite":["{}"]}})", bob_.user_id));
   EXPECT_THAT(State(alice_, room, "m.room.member", bob_.user_id),
               HasSubstr(R"("is_direct":true)"));
 }
@@ -110,7 +114,8 @@ TEST_F(CreateRoomTest, BadRequestsGetTheirErrcodes) {
   EXPECT_EQ(Create(R"({"room_alias_name":"a:b"})").Outcome(),
             "400 M_INVALID_PARAM");
   EXPECT_EQ(Create(R"({"power_level_content_override":{"users":{},
-                       "events":{"m.room.join_rules":"x"}}})").Outcome(),
+                       "events":{"m.room.join_rules":"x"}}})")
+                .Outcome(),
             "400 M_INVALID_ROOM_STATE");
 }
 
@@ -121,12 +126,13 @@ TEST_F(CreateRoomTest, AnAliasIsTakenOnce) {
 }
 
 TEST_F(CreateRoomTest, AliasesLeadToRooms) {
-  const std::string room = CreateRoom(
-      alice_, R"({"preset":"public_chat","room_alias_name":"den"})");
+  const std::string room =
+      CreateRoom(alice_, R"({"preset":"public_chat","room_alias_name":"den"})");
   const std::string alias = "#den:" + server_.server_name();
   const std::string path =
       "/_matrix/client/v3/directory/room/" + PercentEncode(alias);
-  EXPECT_EQ(Answer(server_.Call(HttpMethod::kGet, path)).String("room_id"), room);
+  EXPECT_EQ(Answer(server_.Call(HttpMethod::kGet, path)).String("room_id"),
+            room);
   EXPECT_EQ(Join(bob_, alias).String("room_id"), room);
   EXPECT_EQ(Answer(server_.Delete(bob_, path)).Outcome(), "403 M_FORBIDDEN");
   EXPECT_EQ(Answer(server_.Delete(alice_, path)).Outcome(), "200");
@@ -140,8 +146,9 @@ TEST_F(CreateRoomTest, ARoomsDirectoryEntryIsTheModeratorsToChange) {
   const std::string path =
       "/_matrix/client/v3/directory/list/room/" + PercentEncode(room);
   EXPECT_EQ(Answer(server_.Get(bob_, path)).String("visibility"), "private");
-  EXPECT_EQ(Answer(server_.Put(bob_, path, R"({"visibility":"public"})")).Outcome(),
-            "403 M_FORBIDDEN");
+  EXPECT_EQ(
+      Answer(server_.Put(bob_, path, R"({"visibility":"public"})")).Outcome(),
+      "403 M_FORBIDDEN");
   EXPECT_TRUE(
       Answer(server_.Put(alice_, path, R"({"visibility":"public"})")).ok());
   EXPECT_EQ(Answer(server_.Get(bob_, path)).String("visibility"), "public");

@@ -34,8 +34,8 @@ class HostileTest : public ScenarioTest {
     // A long poll is answered when its time is over.
     server_.Advance(seconds(1));
     const HttpResponse response = pending.get();
-    const std::string what =
-        fmt::format("{} {} <- {:.80}", HttpMethodName(route.method), target, body);
+    const std::string what = fmt::format(
+        "{} {} <- {:.80}", HttpMethodName(route.method), target, body);
     EXPECT_NE(response.status, 500) << what << "\n" << response.body;
     EXPECT_LT(response.status, 503) << what << "\n" << response.body;
     ++tried_;
@@ -81,7 +81,8 @@ TEST_F(HostileTest, BodiesThatAreNotWhatTheyShouldBe) {
       "{\"user_id\":null,\"reason\":[],\"room_id\":7}",
       "{\"auth\":[]}",
       "{\"auth\":{\"type\":7,\"session\":{}}}",
-      "{\"membership\":{},\"displayname\":{},\"typing\":\"yes\",\"timeout\":-1}",
+      "{\"membership\":{},\"displayname\":{},\"typing\":\"yes\",\"timeout\":-"
+      "1}",
       "{\"type\":\"m.login.password\",\"identifier\":7,\"password\":[]}",
       "{\"username\":\"\\u0000\",\"password\":\"\"}",
       "{\"device_keys\":[],\"one_time_keys\":7,\"fallback_keys\":{\"x\":null}}",

@@ -19,8 +19,10 @@ class TagsTest : public ScenarioTest {
 TEST_F(TagsTest, TagsAreSetListedAndRemoved) {
   EXPECT_EQ(Answer(server_.Get(alice_, Path(alice_))).text(), R"({"tags":{}})");
   EXPECT_TRUE(
-      Answer(server_.Put(alice_, Path(alice_, "u.w"), R"({"order":0.5})")).ok());
-  EXPECT_TRUE(Answer(server_.Put(alice_, Path(alice_, "m.favourite"), "{}")).ok());
+      Answer(server_.Put(alice_, Path(alice_, "u.w"), R"({"order":0.5})"))
+          .ok());
+  EXPECT_TRUE(
+      Answer(server_.Put(alice_, Path(alice_, "m.favourite"), "{}")).ok());
   EXPECT_EQ(Answer(server_.Get(alice_, Path(alice_))).text(),
             R"({"tags":{"m.favourite":{},"u.w":{"order":0.5}}})");
   EXPECT_TRUE(Answer(server_.Delete(alice_, Path(alice_, "u.w"))).ok());
@@ -41,9 +43,9 @@ TEST_F(TagsTest, TagsComeThroughSync) {
 TEST_F(TagsTest, BadRequests) {
   EXPECT_EQ(Answer(server_.Put(bob_, Path(alice_, "u.w"), "{}")).Outcome(),
             "403 M_FORBIDDEN");
-  EXPECT_EQ(
-      Answer(server_.Put(alice_, Path(alice_, "u.w"), R"({"order":"x"})")).Outcome(),
-      "400 M_BAD_JSON");
+  EXPECT_EQ(Answer(server_.Put(alice_, Path(alice_, "u.w"), R"({"order":"x"})"))
+                .Outcome(),
+            "400 M_BAD_JSON");
   EXPECT_EQ(
       Answer(server_.Put(alice_, Path(alice_, std::string(256, 't')), "{}"))
           .Outcome(),

@@ -31,7 +31,8 @@ enum class Auth : uint8_t {
   kOptional,  // A token is used when there is one; a bad one is an error.
   kUser,
 };
-// Which bucket of limits counts the request (see RateLimits in api/homeserver.h).
+// Which bucket of limits counts the request (see RateLimits in
+// api/homeserver.h).
 enum class RateLimit : uint8_t {
   kNone,
   kLogin,
@@ -48,10 +49,10 @@ enum class Lane : uint8_t {
   kBackground,   // Slow work: password hashes, big reads.
 };
 enum class Body : uint8_t {
-  kNone,          // Ignored.
-  kObject,        // A JSON object; anything else is M_NOT_JSON or M_BAD_JSON.
+  kNone,            // Ignored.
+  kObject,          // A JSON object; anything else is M_NOT_JSON or M_BAD_JSON.
   kOptionalObject,  // The same, and an empty body counts as {}.
-  kRaw,           // Bytes, for media.
+  kRaw,             // Bytes, for media.
 };
 
 // One request on its way through an endpoint function.
@@ -103,8 +104,9 @@ struct Handler {
 
 struct Route {
   HttpMethod method;
-  // "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}".  A client-server
-  // path of v3 also answers for r0 (and v1 where the router's table says so).
+  // "/_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}".  A
+  // client-server path of v3 also answers for r0 (and v1 where the router's
+  // table says so).
   std::string_view path;
   Auth auth;
   RateLimit rate_limit;

@@ -36,7 +36,8 @@ struct StateKey {
 // versions have or had.  docs/ and `explain` print RuleName.
 enum class Rule : uint8_t {
   kAllowed,
-  kIdentifierTooLong,  // More than 255 bytes, where the format counts characters.
+  kIdentifierTooLong,  // More than 255 bytes, where the format counts
+                       // characters.
   kCreateHasPrevEvents,
   kCreateRoomIdMismatch,
   kCreateUnknownVersion,
@@ -85,7 +86,8 @@ enum class Rule : uint8_t {
 };
 // "member-join-banned".
 std::string_view RuleName(Rule rule);
-// Where the rule stands in that version's text, "5.3.3"; "" when it is not there.
+// Where the rule stands in that version's text, "5.3.3"; "" when it is not
+// there.
 std::string RuleNumber(Rule rule, const RoomVersionRules& rules);
 
 struct Verdict {
@@ -94,8 +96,8 @@ struct Verdict {
   bool allowed() const { return rule == Rule::kAllowed; }
 };
 
-// What an event's auth events must be: the (type, state_key) pairs to look up in
-// the state before it (spec: server-server API, "Auth events selection").
+// What an event's auth events must be: the (type, state_key) pairs to look up
+// in the state before it (spec: server-server API, "Auth events selection").
 // `content` is the event's content.
 std::vector<StateKey> AuthStateKeys(std::string_view type,
                                     std::string_view sender,
@@ -103,11 +105,12 @@ std::vector<StateKey> AuthStateKeys(std::string_view type,
                                     json::Value content,
                                     const RoomVersionRules& rules);
 
-// Rules that depend on the event alone and on its own auth events: format of the
-// create event, duplicates, foreign or rejected auth events.  `auth_events` are
-// the events that it names, with whether each was rejected; a null event is one
-// that could not be had, which rejects.  `create` is the room's create event if
-// that was accepted (needed from version 12 on, where it is not among them).
+// Rules that depend on the event alone and on its own auth events: format of
+// the create event, duplicates, foreign or rejected auth events.  `auth_events`
+// are the events that it names, with whether each was rejected; a null event is
+// one that could not be had, which rejects.  `create` is the room's create
+// event if that was accepted (needed from version 12 on, where it is not among
+// them).
 struct AuthEvent {
   const Event* event = nullptr;
   bool rejected = false;
@@ -118,11 +121,13 @@ Verdict CheckAuthEvents(const Event& event,
 
 // Rules that depend on the room's state: everything after "considering the
 // event's auth_events".  In versions with rules().room_id_is_create_hash the
-// source must give the create event for ("m.room.create", "").  Allocates nothing
-// when the event is allowed (unless by the signature of a third-party invite).
+// source must give the create event for ("m.room.create", "").  Allocates
+// nothing when the event is allowed (unless by the signature of a third-party
+// invite).
 //
-// The signature that `join_authorised_via_users_server` asks for is the business
-// of CheckIntegrity, and that it names a user at all of CheckAuthEvents.
+// The signature that `join_authorised_via_users_server` asks for is the
+// business of CheckIntegrity, and that it names a user at all of
+// CheckAuthEvents.
 Verdict CheckStateAuth(const Event& event, const StateSource& state);
 
 }  // namespace matrixcore

@@ -15,7 +15,8 @@ namespace matrixcore {
 // beside, made durable and renamed, so that a crash leaves the old blob or the
 // new one; what it leaves of unfinished ones goes at the next opening.
 //
-// kUnavailable, with the path and the reason, when the directory cannot be used.
+// kUnavailable, with the path and the reason, when the directory cannot be
+// used.
 Result<std::unique_ptr<BlobStore>> OpenLocalBlobStore(
     const std::string& directory);
 

@@ -29,15 +29,16 @@ std::unique_ptr<Cache> NewMemoryCache(const Clock& clock, CacheBudget& budget);
 
 std::unique_ptr<BlobStore> NewMemoryBlobStore();
 
-// Leases for the threads of this process.  Deadlines are those of `clock`, which
-// must outlive it; while someone waits for a lease with a deadline, it is looked
-// at every few milliseconds of real time, so a simulated clock serves too.
+// Leases for the threads of this process.  Deadlines are those of `clock`,
+// which must outlive it; while someone waits for a lease with a deadline, it is
+// looked at every few milliseconds of real time, so a simulated clock serves
+// too.
 std::unique_ptr<Coordinator> NewMemoryCoordinator(const Clock& clock);
 
-// A Bus for the threads of this process.  Publish delivers before it returns, on
-// the publisher's thread; only a message for a subscription whose callback runs
-// just then is left to the thread that runs it.  So do not publish while holding
-// a lock that a listener takes.
+// A Bus for the threads of this process.  Publish delivers before it returns,
+// on the publisher's thread; only a message for a subscription whose callback
+// runs just then is left to the thread that runs it.  So do not publish while
+// holding a lock that a listener takes.
 std::unique_ptr<Bus> NewMemoryBus();
 
 // A SearchIndex that looks at every text of the rooms it is asked for.

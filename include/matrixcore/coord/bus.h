@@ -16,8 +16,8 @@ namespace matrixcore {
 // testing/bus_conformance.h.
 class Bus {
  public:
-  // Destroying it ends the subscription and waits for a running callback, unless
-  // it is destroyed by that callback.
+  // Destroying it ends the subscription and waits for a running callback,
+  // unless it is destroyed by that callback.
   class Subscription {
    public:
     virtual ~Subscription() = default;
@@ -32,8 +32,8 @@ class Bus {
   virtual ~Bus() = default;
   virtual Result<std::unique_ptr<Subscription>> Subscribe(
       std::string_view topic, Listener listener) = 0;
-  // At most 4,000 bytes, else kTooLarge.  Returns before the message is delivered
-  // or after.
+  // At most 4,000 bytes, else kTooLarge.  Returns before the message is
+  // delivered or after.
   virtual Status Publish(std::string_view topic, std::string_view message) = 0;
 };
 

@@ -18,8 +18,8 @@ namespace matrixcore {
 // a Lease.  Implementations must pass testing/coordinator_conformance.h.
 class Coordinator {
  public:
-  // A held key.  Destroying the lease releases it; never blocks.  A lease may be
-  // released on another thread than the one that got it.
+  // A held key.  Destroying the lease releases it; never blocks.  A lease may
+  // be released on another thread than the one that got it.
   class Lease {
    public:
     virtual ~Lease() = default;

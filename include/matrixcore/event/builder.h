@@ -42,10 +42,11 @@ struct EventPlace {
   std::vector<Sha256Digest> auth_hashes = {};
 };
 
-// Canonicalises, hashes, signs as `server`.  Errors: kInvalidArgument M_BAD_JSON
-// (content is not an object, or not canonical in this version; too many prev or
-// auth events), kTooLarge M_TOO_LARGE (the event, or an identifier in it).  In versions 1 and 2 `opaque_id` becomes the localpart of the
-// event id; it is ignored later.
+// Canonicalises, hashes, signs as `server`.  Errors: kInvalidArgument
+// M_BAD_JSON (content is not an object, or not canonical in this version; too
+// many prev or auth events), kTooLarge M_TOO_LARGE (the event, or an identifier
+// in it).  In versions 1 and 2 `opaque_id` becomes the localpart of the event
+// id; it is ignored later.
 Result<EventPtr> BuildEvent(const EventDraft& draft, const EventPlace& place,
                             std::string_view server, const SigningKey& key,
                             const RoomVersionRules& rules,

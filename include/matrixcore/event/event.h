@@ -4,8 +4,8 @@
 // `hashes` and `signatures`, without `unsigned` and (from room version 3 on)
 // without `event_id`.  The few fields that every floor asks for are found once;
 // everything else is read from the bytes on demand, and unknown fields survive.
-// The header fields and content_json() are views of those bytes, so an answer to
-// a client is spliced together from stored pieces.
+// The header fields and content_json() are views of those bytes, so an answer
+// to a client is spliced together from stored pieces.
 #pragma once
 
 #include <atomic>
@@ -78,7 +78,8 @@ class Event {
   int64_t depth() const { return depth_; }
   const std::vector<std::string>& prev_events() const { return prev_events_; }
   const std::vector<std::string>& auth_events() const { return auth_events_; }
-  // The event that a redaction names, wherever this version puts it; "" if none.
+  // The event that a redaction names, wherever this version puts it; "" if
+  // none.
   std::string_view redacts() const { return redacts_; }
 
   // The raw JSON of `content`, an object.

@@ -10,8 +10,8 @@
 
 namespace matrixcore {
 
-// Text with every letter that has cases in its small form (simple folding of the
-// Latin, Greek and Cyrillic letters), for comparing without regard to case.
+// Text with every letter that has cases in its small form (simple folding of
+// the Latin, Greek and Cyrillic letters), for comparing without regard to case.
 std::string FoldCase(std::string_view text);
 
 // A compiled pattern, matched without regard to case (simple folding of the
@@ -27,8 +27,9 @@ class Glob {
 
   // Whether the pattern matches all of `text`.
   bool Matches(std::string_view text) const;
-  // Whether it matches a part of `text` that begins and ends at word boundaries:
-  // the ends of the text, or next to a character other than [A-Za-z0-9_].
+  // Whether it matches a part of `text` that begins and ends at word
+  // boundaries: the ends of the text, or next to a character other than
+  // [A-Za-z0-9_].
   bool MatchesWords(std::string_view text) const;
 
   // Memory that the pattern holds on the heap, in bytes.
@@ -41,11 +42,11 @@ class Glob {
   bool Run(std::string_view text, bool at_words) const;
   const uint64_t* MaskOf(char32_t c) const;
 
-  size_t length_ = 0;       // Tokens; one state more.
-  bool literal_ = false;    // No wildcards: text_ is the folded pattern.
+  size_t length_ = 0;     // Tokens; one state more.
+  bool literal_ = false;  // No wildcards: text_ is the folded pattern.
   std::u32string text_;
-  Words stars_;             // Bit i: token i is '*'.
-  Words any_;               // Bit i: token i is '?'.
+  Words stars_;  // Bit i: token i is '*'.
+  Words any_;    // Bit i: token i is '?'.
   // For each literal character, which tokens accept it ('?' included).
   std::vector<std::pair<char32_t, Words>> accepts_;
 };

@@ -13,15 +13,16 @@
 
 namespace matrixcore {
 
-// The server-default rules of specification v1.19 for a user, as the JSON of the
-// `global` ruleset: what m.push_rules holds under "global" for a new account.
+// The server-default rules of specification v1.19 for a user, as the JSON of
+// the `global` ruleset: what m.push_rules holds under "global" for a new
+// account.
 std::string DefaultPushRules(std::string_view user_id);
-// The `postcontent` rules that MSC4306 adds for users with thread subscriptions,
-// a JSON array.
+// The `postcontent` rules that MSC4306 adds for users with thread
+// subscriptions, a JSON array.
 std::string ThreadSubscriptionPushRules();
 
-// One event, prepared to be judged by the rules of many users.  Holds the event;
-// not thread-safe.
+// One event, prepared to be judged by the rules of many users.  Holds the
+// event; not thread-safe.
 class PushEvent {
  public:
   explicit PushEvent(EventPtr event);
@@ -72,7 +73,8 @@ class PushRuleset {
   bool needs_display_name() const;
 
   // Nobody is notified of events of their own.
-  PushOutcome Evaluate(const PushEvent& event, const PushContext& context) const;
+  PushOutcome Evaluate(const PushEvent& event,
+                       const PushContext& context) const;
 
   // Memory that the compiled rules hold, in bytes.
   size_t HeapBytes() const;

@@ -12,7 +12,8 @@ namespace matrixcore {
 
 // The canonical JSON of `event` with only what its version lets survive; keeps
 // signatures and hashes; drops `unsigned`.  Idempotent.
-Result<std::string> RedactJson(json::Value event, const RoomVersionRules& rules);
+Result<std::string> RedactJson(json::Value event,
+                               const RoomVersionRules& rules);
 
 // The redacted form of an event; same id.
 Result<EventPtr> RedactEvent(const Event& event);

@@ -16,9 +16,9 @@
 
 namespace matrixcore {
 
-// Adds signatures.`entity`.`key id` to `object`, over its canonical form without
-// `signatures` and `unsigned`; keeps other signatures.  kInvalidArgument when a
-// member is not canonical JSON.
+// Adds signatures.`entity`.`key id` to `object`, over its canonical form
+// without `signatures` and `unsigned`; keeps other signatures. kInvalidArgument
+// when a member is not canonical JSON.
 Status SignJson(json::Object* object, std::string_view entity,
                 const SigningKey& key);
 
@@ -43,7 +43,8 @@ using KeyLookup = std::function<std::optional<Ed25519PublicKey>(
 
 enum class EventIntegrity {
   kGood,
-  kRedact,  // Signatures are good, the content hash is not: use the redacted form.
+  kRedact,  // Signatures are good, the content hash is not: use the redacted
+            // form.
   kBadSignature,
 };
 
@@ -60,8 +61,9 @@ std::vector<std::string> RequiredSigners(const Event& event);
 bool VerifyEventSignature(const Event& event, std::string_view server,
                           std::string_view key_id, const Ed25519PublicKey& key);
 
-// The event with one more signature; same id.  For invites and restricted joins,
-// which a second server signs, and for policy servers.  kTooLarge M_TOO_LARGE.
+// The event with one more signature; same id.  For invites and restricted
+// joins, which a second server signs, and for policy servers.  kTooLarge
+// M_TOO_LARGE.
 Result<EventPtr> SignEvent(const Event& event, std::string_view server,
                            const SigningKey& key);
 Result<EventPtr> AddEventSignature(const Event& event, std::string_view server,

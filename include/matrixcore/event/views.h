@@ -1,5 +1,5 @@
-// Reading the contents of common state events: lenient, never failing, each with
-// the default that the specification gives.
+// Reading the contents of common state events: lenient, never failing, each
+// with the default that the specification gives.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +20,21 @@ std::string_view MembershipName(Membership membership);
 // content.membership of an m.room.member event.
 Membership MembershipOf(const Event& event);
 
-enum class HistoryVisibility : uint8_t { kInvited, kJoined, kShared, kWorldReadable };
+enum class HistoryVisibility : uint8_t {
+  kInvited,
+  kJoined,
+  kShared,
+  kWorldReadable
+};
 // kShared when the event is null or says nothing valid.
 HistoryVisibility HistoryVisibilityOf(const Event* event);
 
-// "public", "invite", ...; "invite" when the event is null or says nothing valid.
+// "public", "invite", ...; "invite" when the event is null or says nothing
+// valid.
 std::string_view JoinRuleOf(const Event* event);
 
-// Power levels as the room's versions read them.  A level is at most 2^53-1; the
-// creators of a version 12 room stand above every number.
+// Power levels as the room's versions read them.  A level is at most 2^53-1;
+// the creators of a version 12 room stand above every number.
 inline constexpr int64_t kCreatorPower = INT64_MAX;
 
 // A reader over the room's create and power level events; either may be null.

@@ -23,8 +23,8 @@ struct HistoryView {
 bool UserMaySee(const Event& event, std::string_view user_id,
                 const HistoryView& before);
 
-// Whether a server that takes part in the room may see the event: always, unless
-// the visibility is limited and no user of it was there to see it.
+// Whether a server that takes part in the room may see the event: always,
+// unless the visibility is limited and no user of it was there to see it.
 struct ServerHistoryView {
   HistoryVisibility visibility = HistoryVisibility::kShared;
   bool has_joined_user = false;  // In the state before the event.

@@ -39,8 +39,8 @@ class AccountDataService {
   Status Put(std::string_view user_id, std::string_view room_id,
              std::string_view type, std::string_view content);
   // Removes an entry (MSC3391): it is not found any more, syncs since before
-  // give it as {} and initial ones not at all.  Writing {} does the same.  Ok if
-  // there is none.  Errors as Put.
+  // give it as {} and initial ones not at all.  Writing {} does the same.  Ok
+  // if there is none.  Errors as Put.
   Status Delete(std::string_view user_id, std::string_view room_id,
                 std::string_view type);
   // The JSON object.  kNotFound M_NOT_FOUND.

@@ -55,7 +55,8 @@ struct RoomEventFilter : EventFilter {
   // Whether every event passes.
   bool AllowsEverything() const;
 
-  friend bool operator==(const RoomEventFilter&, const RoomEventFilter&) = default;
+  friend bool operator==(const RoomEventFilter&,
+                         const RoomEventFilter&) = default;
 };
 
 // The specification's Filter, which /sync uses.
@@ -86,7 +87,8 @@ Result<EventFilter> ParseEventFilter(json::Value value);
 Result<RoomEventFilter> ParseRoomEventFilter(json::Value value);
 Result<SyncFilter> ParseSyncFilter(json::Value value);
 
-// Whether `pattern`, in which each `*` stands for any text, matches all of `text`.
+// Whether `pattern`, in which each `*` stands for any text, matches all of
+// `text`.
 bool WildcardMatch(std::string_view pattern, std::string_view text);
 
 // Memory that a filter holds on the heap, in bytes.

@@ -51,8 +51,8 @@ class ProfileService {
   // Writes a field; `value` is any JSON value, for the two names a string (""
   // is as good as none).  A name also goes into every room that the user is
   // joined to, some at a time; `done` is called when it is there, or in
-  // kMaxAwaitedRooms of them.  A later change overtakes one under way: each room
-  // gets the name that the profile has by then.  Errors, all
+  // kMaxAwaitedRooms of them.  A later change overtakes one under way: each
+  // room gets the name that the profile has by then.  Errors, all
   // kInvalidArgument: M_INVALID_PARAM or M_KEY_TOO_LARGE for the key,
   // M_INVALID_PARAM for a bad name, M_PROFILE_TOO_LARGE.
   void Set(const std::string& user_id, std::string_view key, json::Value value,

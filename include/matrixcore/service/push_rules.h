@@ -45,8 +45,9 @@ class PushRuleService {
 
   // Adds a rule of the user, or replaces it (and then keeps whether it is
   // enabled).  kInvalidArgument: M_INVALID_PARAM for an id that is reserved or
-  // has slashes, and for `postcontent`, which has default rules only, M_MISSING_PARAM or M_BAD_JSON for a bad rule, M_UNKNOWN for a
-  // neighbour that is not a rule of the user.
+  // has slashes, and for `postcontent`, which has default rules only,
+  // M_MISSING_PARAM or M_BAD_JSON for a bad rule, M_UNKNOWN for a neighbour
+  // that is not a rule of the user.
   struct Place {
     std::optional<std::string_view> before = {};
     std::optional<std::string_view> after = {};

@@ -1,8 +1,8 @@
 // Tables as data: what the library asks a storage backend to keep.
 //
-// A backend knows nothing of Matrix.  It is given TableSpecs once and keeps typed
-// rows of those tables, in key order.  SQL backends make real tables with real
-// columns, so that an operator can read them.
+// A backend knows nothing of Matrix.  It is given TableSpecs once and keeps
+// typed rows of those tables, in key order.  SQL backends make real tables with
+// real columns, so that an operator can read them.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct ColumnSpec {
 
 // An index over columns, named by their position in the table.  Rows whose
 // first indexed column is null are still listed.  Entries are ordered by the
-// indexed columns, then by the table's key.  In a unique index, rows with a null
-// in any indexed column never conflict.
+// indexed columns, then by the table's key.  In a unique index, rows with a
+// null in any indexed column never conflict.
 struct IndexSpec {
   std::string_view name;
   std::vector<uint32_t> columns;
@@ -33,8 +33,8 @@ struct IndexSpec {
 };
 
 // One table.  The first `key_columns` columns are the key: never null, unique
-// together, and the order of the rows.  int64 sort as numbers, text and blobs as
-// bytes; null sorts first.
+// together, and the order of the rows.  int64 sort as numbers, text and blobs
+// as bytes; null sorts first.
 struct TableSpec {
   std::string_view name;  // [a-z_]+, unique.
   std::vector<ColumnSpec> columns;
