@@ -89,10 +89,10 @@ TEST_F(EphemeralTest, TypingWakesMembersOfARoomThatNobodyWroteSinceTheStart) {
                               world_.caches, world_.activity, joined, writer,
                               notifier});
   int woken = 0;
-  notifier.Park(kBob, notifier.Version(), MonotonicTime::Never(),
-                [&woken](Notifier::Wake) { ++woken; });
-  notifier.Park(kCarol, notifier.Version(), MonotonicTime::Never(),
-                [&woken](Notifier::Wake) { ++woken; });
+  notifier.Park(kBob, Notifier::Hears::kEverything, notifier.Version(),
+                MonotonicTime::Never(), [&woken](Notifier::Wake) { ++woken; });
+  notifier.Park(kCarol, Notifier::Hears::kEverything, notifier.Version(),
+                MonotonicTime::Never(), [&woken](Notifier::Wake) { ++woken; });
   ASSERT_TRUE(
       ephemeral.SetTyping(SyncWorld::Of(kAlice), room_, true, seconds(30))
           .ok());

@@ -454,7 +454,7 @@ void LegacySyncService::Rep::Park(const std::shared_ptr<Waiter>& waiter,
     until = std::min(until, deps.clock.Monotonic() + kPeekInterval);
   }
   deps.notifier.Park(
-      waiter->session.user_id, seen, until,
+      waiter->session.user_id, Notifier::Hears::kEverything, seen, until,
       [self = shared_from_this(), waiter](Notifier::Wake wake) {
         if (!self->Begin()) {
           return waiter->done(

@@ -97,6 +97,7 @@ class Marks {
 struct Notifier::Rep : std::enable_shared_from_this<Notifier::Rep> {
   struct Waiter {
     Id id = 0;
+    Hears hears = Hears::kEverything;
     MonotonicTime deadline;
     Resume resume;
   };
@@ -121,7 +122,8 @@ struct Notifier::Rep : std::enable_shared_from_this<Notifier::Rep> {
                                   "News given to waiting sync requests")),
         woken_counter(m.GetCounter("matrixcore_notifier_woken_total",
                                    "Waiting sync requests woken by news")),
-        marks(s.LastPosition()) {}
+        marks(s.LastPosition()),
+        presence_marks(s.LastPosition()) {}
 
   bool Concerns(const Mark& mark, std::string_view user_id,
                 uint64_t user_hash) const {
@@ -132,10 +134,20 @@ struct Notifier::Rep : std::enable_shared_from_this<Notifier::Rep> {
     return joined.Contains(room, user_id) || !joined.Loaded(room);
   }
 
-  void Publish(RoomNid room, std::span<const std::string> users, bool to_room);
-  void TakeRoom(RoomNid room, std::vector<Resume>* out) MC_REQUIRES(mutex);
-  void TakeAll(std::vector<Resume>* out) MC_REQUIRES(mutex);
-  void TakeUser(Users::iterator user, std::vector<Resume>* out)
+  // Whether `test(marks)` holds for each of the marks that `hears` lets
+  // through.
+  template <typename Test>
+  bool AllMarks(Hears hears, const Test& test) const MC_REQUIRES(mutex) {
+    return test(marks) &&
+           (hears == Hears::kAllButPresence || test(presence_marks));
+  }
+
+  void Publish(RoomNid room, std::span<const std::string> users, bool to_room,
+               News news);
+  void TakeRoom(RoomNid room, News news, std::vector<Resume>* out)
+      MC_REQUIRES(mutex);
+  void TakeAll(News news, std::vector<Resume>* out) MC_REQUIRES(mutex);
+  void TakeUser(Users::iterator user, News news, std::vector<Resume>* out)
       MC_REQUIRES(mutex);
   std::optional<Resume> TakeWaiter(Id id) MC_REQUIRES(mutex);
   void AddDeadline(Deadline deadline) MC_REQUIRES(mutex);
@@ -159,7 +171,9 @@ struct Notifier::Rep : std::enable_shared_from_this<Notifier::Rep> {
   // Lock order: this, then the one inside `joined`.
   mutable Mutex mutex;
   std::atomic<uint64_t> version{0};  // Written under the mutex.
+  // What is no presence, and what is.
   Marks marks MC_GUARDED_BY(mutex);
+  Marks presence_marks MC_GUARDED_BY(mutex);
   Users users MC_GUARDED_BY(mutex);
   absl::flat_hash_map<Id, Users::value_type*> ids MC_GUARDED_BY(mutex);
   Id last_id MC_GUARDED_BY(mutex) = 0;
@@ -172,7 +186,7 @@ struct Notifier::Rep : std::enable_shared_from_this<Notifier::Rep> {
 };
 
 void Notifier::Rep::Publish(RoomNid room, std::span<const std::string> to_users,
-                            bool to_room) {
+                            bool to_room, News news) {
   std::vector<Resume> woken;
   {
     MutexLock lock(mutex);
@@ -180,25 +194,26 @@ void Notifier::Rep::Publish(RoomNid room, std::span<const std::string> to_users,
     const bool everybody =
         to_users.size() > kMaxMarkedUsers || (to_room && room == 0);
     Mark mark{.version = now, .position = store.LastPosition()};
+    Marks& into = news == News::kPresence ? presence_marks : marks;
     if (everybody) {
-      marks.Add(mark);
+      into.Add(mark);
     } else {
       if (to_room) {
         mark.room = room;
-        marks.Add(mark);
+        into.Add(mark);
         mark.room = 0;
       }
       for (const std::string& user : to_users) {
         mark.user_hash = HashOf(user);
-        marks.Add(mark);
+        into.Add(mark);
       }
     }
     version.store(now, std::memory_order_release);
     if (!users.empty()) {
-      if (to_room) TakeRoom(room, &woken);
+      if (to_room) TakeRoom(room, news, &woken);
       for (const std::string& user : to_users) {
         if (const auto it = users.find(user); it != users.end()) {
-          TakeUser(it, &woken);
+          TakeUser(it, news, &woken);
         }
       }
       if (!woken.empty()) CountParked();
@@ -212,11 +227,9 @@ void Notifier::Rep::Publish(RoomNid room, std::span<const std::string> to_users,
 
 // Takes the waiters of a room's members: walks the members or the waiting
 // users, whichever are fewer.
-void Notifier::Rep::TakeRoom(RoomNid room, std::vector<Resume>* out) {
-  if (room == 0 || !joined.Loaded(room)) {
-    TakeAll(out);
-    return;
-  }
+void Notifier::Rep::TakeRoom(RoomNid room, News news,
+                             std::vector<Resume>* out) {
+  if (room == 0 || !joined.Loaded(room)) return TakeAll(news, out);
   std::vector<Users::iterator> found;
   if (joined.Count(room) <= users.size()) {
     joined.ForEach(room, [&](std::string_view user_id) MC_NO_THREAD_SAFETY {
@@ -229,24 +242,28 @@ void Notifier::Rep::TakeRoom(RoomNid room, std::vector<Resume>* out) {
       if (joined.Contains(room, it->first)) found.push_back(it);
     }
   }
-  for (const Users::iterator it : found) TakeUser(it, out);
+  for (const Users::iterator it : found) TakeUser(it, news, out);
 }
 
-void Notifier::Rep::TakeAll(std::vector<Resume>* out) {
-  for (auto& [user, waiters] : users) {
-    for (Waiter& waiter : waiters) out->push_back(std::move(waiter.resume));
-  }
-  users.clear();
-  ids.clear();
-  deadlines.clear();
+void Notifier::Rep::TakeAll(News news, std::vector<Resume>* out) {
+  for (auto it = users.begin(); it != users.end();) TakeUser(it++, news, out);
 }
 
-void Notifier::Rep::TakeUser(Users::iterator user, std::vector<Resume>* out) {
-  for (Waiter& waiter : user->second) {
-    ids.erase(waiter.id);
-    out->push_back(std::move(waiter.resume));
+void Notifier::Rep::TakeUser(Users::iterator user, News news,
+                             std::vector<Resume>* out) {
+  std::vector<Waiter>& waiters = user->second;
+  auto taken = waiters.begin();
+  if (news == News::kPresence) {
+    taken = std::partition(waiters.begin(), waiters.end(), [](const Waiter& w) {
+      return w.hears == Hears::kAllButPresence;
+    });
   }
-  users.erase(user);
+  for (auto it = taken; it != waiters.end(); ++it) {
+    ids.erase(it->id);
+    out->push_back(std::move(it->resume));
+  }
+  waiters.erase(taken, waiters.end());
+  if (waiters.empty()) users.erase(user);
 }
 
 std::optional<Notifier::Resume> Notifier::Rep::TakeWaiter(Id id) {
@@ -344,12 +361,15 @@ uint64_t Notifier::Version() const {
 }
 
 std::optional<uint64_t> Notifier::QuietSince(std::string_view user_id,
+                                             Hears hears,
                                              Position since) const {
   if (since > rep_->store.LastPosition()) return std::nullopt;
   const uint64_t hash = HashOf(user_id);
   MutexLock lock(rep_->mutex);
-  const bool quiet = rep_->marks.QuietSince(since, [&](const Mark& mark) {
-    return rep_->Concerns(mark, user_id, hash);
+  const bool quiet = rep_->AllMarks(hears, [&](const Marks& marks) {
+    return marks.QuietSince(since, [&](const Mark& mark) {
+      return rep_->Concerns(mark, user_id, hash);
+    });
   });
   if (!quiet) return std::nullopt;
   return rep_->version.load(std::memory_order_relaxed);
@@ -359,7 +379,7 @@ bool Notifier::Concerns(RoomNid room, std::string_view user_id) const {
   return rep_->Concerns(room, user_id);
 }
 
-Notifier::Id Notifier::Park(std::string user_id, uint64_t seen,
+Notifier::Id Notifier::Park(std::string user_id, Hears hears, uint64_t seen,
                             MonotonicTime deadline, Resume resume) {
   Wake at_once = Wake::kShutdown;
   Id id = 0;
@@ -368,12 +388,14 @@ Notifier::Id Notifier::Park(std::string user_id, uint64_t seen,
     id = ++rep_->last_id;
     if (!rep_->shut_down) {
       const uint64_t hash = HashOf(user_id);
-      const bool missed = rep_->marks.AnySince(seen, [&](const Mark& mark) {
-        return rep_->Concerns(mark, user_id, hash);
+      const bool quiet = rep_->AllMarks(hears, [&](const Marks& marks) {
+        return !marks.AnySince(seen, [&](const Mark& mark) {
+          return rep_->Concerns(mark, user_id, hash);
+        });
       });
-      if (!missed) {
+      if (quiet) {
         const auto place = rep_->users.try_emplace(std::move(user_id)).first;
-        place->second.push_back({id, deadline, std::move(resume)});
+        place->second.push_back({id, hears, deadline, std::move(resume)});
         rep_->ids.emplace(id, &*place);
         rep_->AddDeadline({deadline, id});
         rep_->CountParked();
@@ -400,15 +422,16 @@ void Notifier::Cancel(Id id) {
   rep_->Post(std::move(one), Wake::kCancelled);
 }
 
-void Notifier::PublishUsers(std::span<const std::string> user_ids) {
-  if (!user_ids.empty()) rep_->Publish(0, user_ids, false);
+void Notifier::PublishUsers(std::span<const std::string> user_ids, News news) {
+  if (!user_ids.empty()) rep_->Publish(0, user_ids, false, news);
 }
 
-void Notifier::PublishRoom(RoomNid room, std::span<const std::string> also) {
-  rep_->Publish(room, also, true);
+void Notifier::PublishRoom(RoomNid room, std::span<const std::string> also,
+                           News news) {
+  rep_->Publish(room, also, true, news);
 }
 
-void Notifier::PublishAll() { rep_->Publish(0, {}, true); }
+void Notifier::PublishAll(News news) { rep_->Publish(0, {}, true, news); }
 
 void Notifier::OnCommit(const RoomCommit& commit) {
   PublishRoom(commit.room, commit.members_changed);
@@ -419,7 +442,7 @@ void Notifier::Shutdown() {
   {
     MutexLock lock(rep_->mutex);
     rep_->shut_down = true;
-    rep_->TakeAll(&all);
+    rep_->TakeAll(News::kAnythingElse, &all);
     rep_->Disarm();
     rep_->CountParked();
   }
@@ -432,18 +455,18 @@ size_t Notifier::parked() const {
 }
 
 void PublishToContacts(Store& store, RoomCaches& caches, Notifier& notifier,
-                       const std::string& user_id) {
+                       const std::string& user_id, Notifier::News news) {
   const auto snapshot = store.NewSnapshot();
-  if (!snapshot.ok()) return notifier.PublishAll();
+  if (!snapshot.ok()) return notifier.PublishAll(news);
   const auto rooms = RoomReader(**snapshot, caches).RoomsOf(user_id);
-  if (!rooms.ok()) return notifier.PublishAll();
+  if (!rooms.ok()) return notifier.PublishAll(news);
   std::vector<RoomNid> joined;
   for (const MembershipRow& row : *rooms) {
     if (row.membership == Membership::kJoin) joined.push_back(row.room);
   }
-  if (joined.size() > kMaxMarkedRooms) return notifier.PublishAll();
-  notifier.PublishUsers({&user_id, 1});
-  for (const RoomNid room : joined) notifier.PublishRoom(room);
+  if (joined.size() > kMaxMarkedRooms) return notifier.PublishAll(news);
+  notifier.PublishUsers({&user_id, 1}, news);
+  for (const RoomNid room : joined) notifier.PublishRoom(room, {}, news);
 }
 
 }  // namespace matrixcore

@@ -17,6 +17,8 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using Hears = Notifier::Hears;
+using News = Notifier::News;
 using Wake = Notifier::Wake;
 
 constexpr RoomNid kRoom = 7;
@@ -39,8 +41,15 @@ class NotifierTest : public ::testing::Test {
     return Park(user, notifier_.Version(), timeout);
   }
   Notifier::Id Park(const std::string& user, uint64_t seen, Duration timeout) {
-    return notifier_.Park(user, seen, clock_.Monotonic() + timeout,
+    return notifier_.Park(user, Hears::kEverything, seen,
+                          clock_.Monotonic() + timeout,
                           [this, user](Wake wake) { Note(user, wake); });
+  }
+  // Notes "deaf" in place of the user.
+  Notifier::Id ParkDeaf(const std::string& user, uint64_t seen) {
+    return notifier_.Park(user, Hears::kAllButPresence, seen,
+                          clock_.Monotonic() + seconds(30),
+                          [this](Wake wake) { Note("deaf", wake); });
   }
   void Note(const std::string& user, Wake wake) {
     woken_.push_back(user);
@@ -223,7 +232,8 @@ TEST_F(NotifierTest, ManyShortWaitsLeaveNoDeadlinesBehind) {
 }
 
 TEST_F(NotifierTest, AWaitWithoutDeadlineNeedsNoTimer) {
-  notifier_.Park(kAlice, notifier_.Version(), MonotonicTime::Never(),
+  notifier_.Park(kAlice, Hears::kEverything, notifier_.Version(),
+                 MonotonicTime::Never(),
                  [this](Wake wake) { Note(kAlice, wake); });
   EXPECT_EQ(timers_.pending(), 0u);
   PublishUser(kAlice);
@@ -257,7 +267,7 @@ TEST_F(NotifierTest, ShutdownResumesEverybodyAndWhoeverParksLater) {
 TEST_F(NotifierTest, ATimerMayOutliveTheNotifier) {
   auto notifier = std::make_unique<Notifier>(*store_, joined_, executor_,
                                              timers_, clock_, *metrics_);
-  notifier->Park(kAlice, 0, clock_.Monotonic() + seconds(1),
+  notifier->Park(kAlice, Hears::kEverything, 0, clock_.Monotonic() + seconds(1),
                  [this](Wake wake) { Note(kAlice, wake); });
   notifier.reset();
   timers_.Advance(seconds(2));
@@ -267,14 +277,19 @@ TEST_F(NotifierTest, ATimerMayOutliveTheNotifier) {
 TEST_F(NotifierTest, IsQuietUntilSomethingForTheUserIsPublished) {
   const Position before = Commit();
   PublishUser(kAlice);
-  EXPECT_EQ(notifier_.QuietSince(kAlice, before), notifier_.Version());
+  EXPECT_EQ(notifier_.QuietSince(kAlice, Hears::kEverything, before),
+            notifier_.Version());
   const Position after = Commit();
   // Not yet published: whoever parks now is woken by the publication.
-  EXPECT_EQ(notifier_.QuietSince(kAlice, before), notifier_.Version());
+  EXPECT_EQ(notifier_.QuietSince(kAlice, Hears::kEverything, before),
+            notifier_.Version());
   PublishUser(kAlice);
-  EXPECT_EQ(notifier_.QuietSince(kAlice, before), std::nullopt);
-  EXPECT_EQ(notifier_.QuietSince(kAlice, after), notifier_.Version());
-  EXPECT_EQ(notifier_.QuietSince(kBob, before), notifier_.Version());
+  EXPECT_EQ(notifier_.QuietSince(kAlice, Hears::kEverything, before),
+            std::nullopt);
+  EXPECT_EQ(notifier_.QuietSince(kAlice, Hears::kEverything, after),
+            notifier_.Version());
+  EXPECT_EQ(notifier_.QuietSince(kBob, Hears::kEverything, before),
+            notifier_.Version());
 }
 
 TEST_F(NotifierTest, IsNotQuietForTheMembersOfARoom) {
@@ -282,19 +297,19 @@ TEST_F(NotifierTest, IsNotQuietForTheMembersOfARoom) {
   notifier_.PublishRoom(kOtherRoom);
   Commit();
   notifier_.PublishRoom(kOtherRoom);
-  EXPECT_TRUE(notifier_.QuietSince(kAlice, before));
-  EXPECT_FALSE(notifier_.QuietSince(kBob, before));
+  EXPECT_TRUE(notifier_.QuietSince(kAlice, Hears::kEverything, before));
+  EXPECT_FALSE(notifier_.QuietSince(kBob, Hears::kEverything, before));
   Commit();
   notifier_.PublishAll();
-  EXPECT_FALSE(notifier_.QuietSince(kAlice, before));
+  EXPECT_FALSE(notifier_.QuietSince(kAlice, Hears::kEverything, before));
 }
 
 TEST_F(NotifierTest, KnowsOfNoQuietBeforeItsTimeOrInTheFuture) {
   const Position before = Commit();
   Notifier later(*store_, joined_, executor_, timers_, clock_, *metrics_);
-  EXPECT_TRUE(later.QuietSince(kAlice, before));
-  EXPECT_FALSE(later.QuietSince(kAlice, before - 1));
-  EXPECT_FALSE(later.QuietSince(kAlice, before + 1));
+  EXPECT_TRUE(later.QuietSince(kAlice, Hears::kEverything, before));
+  EXPECT_FALSE(later.QuietSince(kAlice, Hears::kEverything, before - 1));
+  EXPECT_FALSE(later.QuietSince(kAlice, Hears::kEverything, before + 1));
 }
 
 TEST_F(NotifierTest, KnowsOfNoQuietThatWasLongAgo) {
@@ -304,9 +319,48 @@ TEST_F(NotifierTest, KnowsOfNoQuietThatWasLongAgo) {
     Commit();
     PublishUser(kBob);
   }
-  EXPECT_FALSE(notifier_.QuietSince(kAlice, before));
+  EXPECT_FALSE(notifier_.QuietSince(kAlice, Hears::kEverything, before));
   for (int i = 0; i < 5000; ++i) PublishUser(kBob);
-  EXPECT_TRUE(notifier_.QuietSince(kAlice, store_->LastPosition()));
+  EXPECT_TRUE(
+      notifier_.QuietSince(kAlice, Hears::kEverything, store_->LastPosition()));
+}
+
+TEST_F(NotifierTest, PresenceWakesOnlyThoseWhoHearIt) {
+  Park(kAlice);
+  ParkDeaf(kAlice, notifier_.Version());
+  ParkDeaf(kBob, notifier_.Version());
+  notifier_.PublishRoom(kRoom, {}, News::kPresence);
+  EXPECT_THAT(Woken(), ElementsAre(kAlice));
+  notifier_.PublishUsers({&kBob, 1}, News::kPresence);
+  notifier_.PublishAll(News::kPresence);
+  EXPECT_THAT(Woken(), IsEmpty());
+  EXPECT_EQ(notifier_.parked(), 2);
+  notifier_.PublishRoom(kRoom);
+  EXPECT_THAT(Woken(), ElementsAre("deaf", "deaf"));
+}
+
+TEST_F(NotifierTest, TheDeafParkDespitePresenceThatTheyMissed) {
+  const uint64_t seen = notifier_.Version();
+  notifier_.PublishRoom(kRoom, {}, News::kPresence);
+  ParkDeaf(kAlice, seen);
+  EXPECT_THAT(Woken(), IsEmpty());
+  Park(kBob, seen, seconds(30));
+  EXPECT_THAT(Woken(), ElementsAre(kBob));
+  PublishUser(kBob);
+  ParkDeaf(kBob, seen);
+  EXPECT_THAT(Woken(), ElementsAre("deaf"));
+}
+
+TEST_F(NotifierTest, PresenceIsQuietForTheDeaf) {
+  const Position before = Commit();
+  Commit();
+  for (int i = 0; i < 5000; ++i) {
+    notifier_.PublishRoom(kRoom, {}, News::kPresence);
+  }
+  EXPECT_EQ(notifier_.QuietSince(kAlice, Hears::kEverything, before),
+            std::nullopt);
+  EXPECT_EQ(notifier_.QuietSince(kAlice, Hears::kAllButPresence, before),
+            notifier_.Version());
 }
 
 TEST_F(NotifierTest, CountsWhoIsParked) {
@@ -372,7 +426,7 @@ TEST(NotifierThreadsTest, EveryReaderSeesEveryNewsInTheEnd) {
             finished.notify_all();
             return;
           }
-          notifier.Park(user, seen, MonotonicTime::Never(),
+          notifier.Park(user, Hears::kEverything, seen, MonotonicTime::Never(),
                         [&read, user](Wake) { read(user); });
         };
     constexpr int kReaders = 8;

@@ -347,7 +347,8 @@ Status PresenceService::Rep::Flush() {
     MC_RETURN_IF_ERROR(deps.store.Commit(std::move(batch)).status());
   }
   for (const std::string& id : changed) {
-    PublishToContacts(deps.store, deps.caches, deps.notifier, id);
+    PublishToContacts(deps.store, deps.caches, deps.notifier, id,
+                      Notifier::News::kPresence);
   }
   return OkStatus();
 }

@@ -245,5 +245,26 @@ TEST_F(SlidingSyncTest, WaitsOnThroughWhatIsOutOfView) {
               ElementsAre("missed"));
 }
 
+TEST_F(SlidingSyncTest, IsNotWokenByPresence) {
+  const std::string room = world_.MakeRoom(kAlice);
+  const Slid first = Slide(kAlice, All());
+  auto request = Parse(kAlice, All(), first.pos(), SlidingForm::kMsc4186);
+  request->timeout = seconds(30);
+  std::optional<Slid> slid;
+  world_.sync.SlidingSync(std::move(request), [&](Result<std::string> got) {
+    ASSERT_TRUE(got.ok());
+    slid.emplace(Slid{Answer(*got), OkStatus()});
+  });
+  const int before = world_.Built("sliding incremental");
+  const std::string alice = kAlice;
+  world_.notifier.PublishUsers({&alice, 1}, Notifier::News::kPresence);
+  world_.wakes.RunAll();
+  EXPECT_EQ(world_.Built("sliding incremental"), before);
+  world_.Say(room, kAlice, "hi");
+  world_.wakes.RunAll();
+  ASSERT_TRUE(slid);
+  EXPECT_THAT(slid->Timeline(room), ElementsAre("hi"));
+}
+
 }  // namespace
 }  // namespace matrixcore

@@ -130,8 +130,9 @@ class BuildTimer {
 // version to park with.
 std::optional<uint64_t> QuietSince(const SyncService::Deps& deps,
                                    const std::string& user_id,
-                                   Position position, int64_t ephemeral) {
-  const auto seen = deps.notifier.QuietSince(user_id, position);
+                                   Notifier::Hears hears, Position position,
+                                   int64_t ephemeral) {
+  const auto seen = deps.notifier.QuietSince(user_id, hears, position);
   if (!seen) return std::nullopt;
   const TypingNews typing = deps.ephemeral.TypingSince(ephemeral);
   const auto concerns = [&](const TypingUsers& room) {
@@ -152,6 +153,9 @@ class SyncService::Rep::Waiter : public SyncWaiter {
   Waiter(std::shared_ptr<Rep> rep, SyncRequest request, FilterPtr filter,
          Done done)
       : SyncWaiter(rep->ForWaiters(), request.session.user_id,
+                   filter->filter.presence.AllowsType("m.presence")
+                       ? Notifier::Hears::kEverything
+                       : Notifier::Hears::kAllButPresence,
                    TimeoutOf(*rep, request), std::move(done)),
         rep_(std::move(rep)),
         session_(std::move(request.session)),
@@ -185,7 +189,7 @@ class SyncService::Rep::Waiter : public SyncWaiter {
 
   std::optional<uint64_t> Quiet() const override {
     if (since_->to_device != 0) return std::nullopt;  // More is there.
-    return QuietSince(rep_->deps, session_.user_id, since_->position,
+    return QuietSince(rep_->deps, user_id(), hears(), since_->position,
                       since_->ephemeral);
   }
 
@@ -205,6 +209,7 @@ class SyncService::Rep::SlidingWaiter : public SyncWaiter {
                 std::optional<SlidingToken> since, SlidingConnection::Turn turn,
                 Done done)
       : SyncWaiter(rep->ForWaiters(), request->session.user_id,
+                   Notifier::Hears::kAllButPresence,  // It has no place for it.
                    since ? std::clamp(request->timeout, Duration::zero(),
                                       rep->options.max_timeout)
                          : Duration::zero(),
@@ -245,7 +250,7 @@ class SyncService::Rep::SlidingWaiter : public SyncWaiter {
     if (to_device.enabled) {
       position = std::min(position, to_device.since.value_or(0));
     }
-    return QuietSince(rep_->deps, user_id(), position,
+    return QuietSince(rep_->deps, user_id(), hears(), position,
                       since_->stream.ephemeral);
   }
 

@@ -93,19 +93,30 @@ TEST_F(SyncWaitTest, AnswersWithNothingNewAtTheDeadline) {
 }
 
 TEST_F(SyncWaitTest, ReadsNothingWhenNothingCanHaveHappened) {
-  const auto built = [this] {
-    const std::string text = world_.metrics->Text();
-    const std::string name =
-        "matrixcore_sync_build_seconds_count{kind=\"incremental\"} ";
-    return std::stoi(text.substr(text.find(name) + name.size()));
-  };
-  const int before = built();
+  const int before = world_.Built("incremental");
   Wait();
-  EXPECT_EQ(built(), before);
+  EXPECT_EQ(world_.Built("incremental"), before);
   world_.Say(room_, kAlice, "hi");
   world_.wakes.RunAll();
   EXPECT_THAT(Got().Timeline("join", room_), ElementsAre("hi"));
-  EXPECT_EQ(built(), before + 1);
+  EXPECT_EQ(world_.Built("incremental"), before + 1);
+}
+
+TEST_F(SyncWaitTest, LooksAtPresenceOnlyIfTheFilterShowsIt) {
+  Wait();
+  const auto looks = [this] {
+    const int before = world_.Built("incremental");
+    const std::string alice = kAlice;
+    world_.notifier.PublishUsers({&alice, 1}, Notifier::News::kPresence);
+    world_.wakes.RunAll();
+    return world_.Built("incremental") - before;
+  };
+  EXPECT_EQ(looks(), 1);
+  world_.Say(room_, kAlice, "hi");
+  world_.wakes.RunAll();
+  since_ = Got().next();
+  Wait(seconds(30), R"({"presence":{"not_types":["m.pres*"]}})");
+  EXPECT_EQ(looks(), 0);
 }
 
 TEST_F(SyncWaitTest, SeesTypingThatBeganBeforeItCame) {

@@ -26,10 +26,12 @@ Status SyncShuttingDown() {
   return Status(StatusCode::kUnavailable, "The server is shutting down.");
 }
 
-SyncWaiter::SyncWaiter(Deps deps, const std::string& user_id, Duration timeout,
+SyncWaiter::SyncWaiter(Deps deps, const std::string& user_id,
+                       Notifier::Hears hears, Duration timeout,
                        SyncService::Done done)
     : deps_(std::move(deps)),
       user_id_(user_id),
+      hears_(hears),
       may_wait_(timeout > Duration::zero()),
       done_(std::move(done)) {
   if (may_wait_) deadline_ = deps_.clock.Monotonic() + timeout;
@@ -71,7 +73,7 @@ void SyncWaiter::Park(uint64_t seen) {
     look = looks_;
   }
   const Notifier::Id id = deps_.notifier.Park(
-      user_id_, seen, deadline_,
+      user_id_, hears_, seen, deadline_,
       [self = shared_from_this()](Notifier::Wake wake) { self->Resume(wake); });
   bool cancelled = false;
   {

@@ -48,8 +48,9 @@ class SyncWaiter : public SyncService::Ticket,
 
  protected:
   // `timeout`: zero for one that does not wait.
-  SyncWaiter(Deps deps, const std::string& user_id, Duration timeout,
-             SyncService::Done done);
+  // `hears`: what LookOnce looks for.
+  SyncWaiter(Deps deps, const std::string& user_id, Notifier::Hears hears,
+             Duration timeout, SyncService::Done done);
 
   struct Found {
     std::string body;
@@ -63,6 +64,7 @@ class SyncWaiter : public SyncService::Ticket,
 
   const Deps& deps() const { return deps_; }
   const std::string& user_id() const { return user_id_; }
+  Notifier::Hears hears() const { return hears_; }
 
  private:
   void Look();
@@ -71,6 +73,7 @@ class SyncWaiter : public SyncService::Ticket,
 
   const Deps deps_;
   const std::string user_id_;
+  const Notifier::Hears hears_;
   bool may_wait_ = false;
   MonotonicTime deadline_;
   SyncService::Done done_;

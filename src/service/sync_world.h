@@ -293,6 +293,14 @@ class SyncWorld {
     return body.ok() ? Answer(std::move(*body)) : Answer();
   }
 
+  // How many answers of that kind ("incremental") were worked at.
+  int Built(std::string_view kind) const {
+    const std::string text = metrics->Text();
+    const std::string name = fmt::format(
+        "matrixcore_sync_build_seconds_count{{kind=\"{}\"}} ", kind);
+    return std::stoi(text.substr(text.find(name) + name.size()));
+  }
+
   ManualClock clock;
   ManualTimers timers{clock};
   ManualExecutor wakes;

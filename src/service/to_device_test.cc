@@ -229,8 +229,8 @@ TEST_F(ToDeviceTest, AReaderIsWokenByTheNextMessage) {
       read.push_back(message.json);
       after = message.pos;
     }
-    notifier_->Park(std::string(kBot), seen, MonotonicTime::Never(),
-                    [&](Notifier::Wake wake) {
+    notifier_->Park(std::string(kBot), Notifier::Hears::kEverything, seen,
+                    MonotonicTime::Never(), [&](Notifier::Wake wake) {
                       if (wake == Notifier::Wake::kPublished) look();
                     });
   };

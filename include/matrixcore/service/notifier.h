@@ -4,10 +4,9 @@
 //
 //   const uint64_t seen = notifier.Version();      // first
 //   ... take a snapshot, look, find nothing ...
-//   notifier.Park(user, seen, deadline, resume);   // resumes at once if
-//   anything
-//                                                  // for `user` was published
-//                                                  since
+//   notifier.Park(user, Hears::kEverything, seen, deadline, resume);
+//                                                  // resumes at once if news
+//                                                  // came in between
 //
 // It may wake someone for nothing, never too few.  Resumptions run on the
 // executor, in batches, never inside a call of the Notifier; an executor that
@@ -40,6 +39,10 @@ class Notifier : public RoomListener {
   enum class Wake { kPublished, kDeadline, kCancelled, kShutdown };
   using Resume = UniqueFunction<void(Wake)>;
   using Id = uint64_t;
+  // What is published.  Presence changes often and tells most waiters nothing,
+  // so a waiter may be deaf to it.
+  enum class News : uint8_t { kPresence, kAnythingElse };
+  enum class Hears : uint8_t { kEverything, kAllButPresence };
 
   // `store` is the one whose news are published; `executor` runs the
   // resumptions.
@@ -50,20 +53,21 @@ class Notifier : public RoomListener {
   // The number of publications so far.
   uint64_t Version() const;
 
-  // Whether nothing that was published for `user_id` can have been committed
-  // after `since`: then the `seen` to park with.  Nothing when something was,
+  // Whether nothing that was published for `user_id`, and that `hears` lets
+  // through, can have been committed after `since`: then the `seen` to park
+  // with.  Nothing when something was,
   // and when that is not known: for positions from before this Notifier, of the
   // future, or long ago.  What is published without a commit (typing) does not
   // count: look for it afterwards.
-  std::optional<uint64_t> QuietSince(std::string_view user_id,
+  std::optional<uint64_t> QuietSince(std::string_view user_id, Hears hears,
                                      Position since) const;
   // Whether news of a room would wake the user.
   bool Concerns(RoomNid room, std::string_view user_id) const;
 
   // Calls `resume` once, on the executor: when something for `user_id` is or
   // was published after `seen`, at `deadline`, when cancelled, or at Shutdown.
-  Id Park(std::string user_id, uint64_t seen, MonotonicTime deadline,
-          Resume resume);
+  Id Park(std::string user_id, Hears hears, uint64_t seen,
+          MonotonicTime deadline, Resume resume);
   // Resumes the waiter with kCancelled; nothing happens if it was resumed
   // before.
   void Cancel(Id id);
@@ -71,10 +75,12 @@ class Notifier : public RoomListener {
   // Something happened to these users / to all local members of a room.  A room
   // whose members JoinedUsers does not know concerns everybody.  To be called
   // once the thing is visible in a new snapshot.
-  void PublishUsers(std::span<const std::string> user_ids);
-  void PublishRoom(RoomNid room, std::span<const std::string> also = {});
+  void PublishUsers(std::span<const std::string> user_ids,
+                    News news = News::kAnythingElse);
+  void PublishRoom(RoomNid room, std::span<const std::string> also = {},
+                   News news = News::kAnythingElse);
   // Something happened that may concern everybody.
-  void PublishAll();
+  void PublishAll(News news = News::kAnythingElse);
   void OnCommit(const RoomCommit& commit) override;
 
   // Resumes everybody and everybody who parks later, with kShutdown.
@@ -88,6 +94,7 @@ class Notifier : public RoomListener {
 
 // Publishes news of a user to them and to everybody who shares a room.
 void PublishToContacts(Store& store, RoomCaches& caches, Notifier& notifier,
-                       const std::string& user_id);
+                       const std::string& user_id,
+                       Notifier::News news = Notifier::News::kAnythingElse);
 
 }  // namespace matrixcore

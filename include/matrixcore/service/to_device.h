@@ -13,7 +13,8 @@
 //   uint64_t seen = notifier.Version();  // Before reading.
 //   auto messages = to_device.Read(user, device, after, 100);
 //   if (messages->empty()) {
-//     notifier.Park(user, seen, MonotonicTime::Never(), look_again);
+//     notifier.Park(user, Notifier::Hears::kAllButPresence, seen,
+//                   MonotonicTime::Never(), look_again);
 //   } else {
 //     ... handle them ...
 //     to_device.Acknowledge(user, device, messages->back().pos);
