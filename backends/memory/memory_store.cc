@@ -47,7 +47,7 @@ class MemorySnapshot : public Snapshot {
     const RowTree& tree = tables_->trees[layout_.first(table) + order];
     const Range range(table.orders[order], spec);
     const auto take = [&](const RowRef& row) {
-      rows.push_back(*row);
+      rows.push_back(Project(*row, spec));
       return rows.size() < spec.limit;
     };
     if (spec.descending) {

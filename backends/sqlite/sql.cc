@@ -198,6 +198,7 @@ ScanShape ShapeOf(const Catalog::Table& table, const ScanSpec& spec) {
   shape.from = bound(spec.from);
   shape.to = bound(spec.to);
   shape.descending = spec.descending;
+  shape.columns = spec.columns;
   return shape;
 }
 
@@ -223,8 +224,13 @@ std::string ScanSql(const Catalog::Table& table, const ScanShape& shape) {
       shape.order == 0
           ? KeyHint(spec)
           : "INDEXED BY " + IndexName(spec, spec.indexes[shape.order - 1]);
-  std::string sql = fmt::format("SELECT {} FROM {} {}", AllColumns(spec),
-                                Quote(spec.name), hint);
+  const std::string columns =
+      shape.columns.empty() ? AllColumns(spec)
+                            : Join(shape.columns.size(), ", ", [&](size_t i) {
+                                return ColumnName(spec, shape.columns[i]);
+                              });
+  std::string sql =
+      fmt::format("SELECT {} FROM {} {}", columns, Quote(spec.name), hint);
   if (!terms.empty()) {
     sql += " WHERE " +
            Join(terms.size(), " AND ", [&](size_t i) { return terms[i]; });

@@ -53,13 +53,14 @@ struct ScanShape {
   Bound from = kNone;
   Bound to = kNone;
   bool descending = false;
+  std::vector<uint32_t> columns = {};  // Empty: all.
 
   friend bool operator==(const ScanShape&, const ScanShape&) = default;
   template <typename H>
   friend H AbslHashValue(H state, const ScanShape& s) {
     return H::combine(std::move(state), s.table, s.order, s.prefix, s.nulls,
                       static_cast<int>(s.from), static_cast<int>(s.to),
-                      s.descending);
+                      s.descending, s.columns);
   }
 };
 ScanShape ShapeOf(const Catalog::Table& table, const ScanSpec& spec);

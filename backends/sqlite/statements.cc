@@ -93,7 +93,7 @@ Result<std::optional<Row>> TableReader::Get(const Catalog::Table& table,
   std::optional<Row> found;
   Status status;
   if (code == SQLITE_ROW) {
-    status = ReadRow(*statement, *table.spec, found.emplace());
+    status = ReadRow(*statement, *table.spec, {}, found.emplace());
   } else if (code != SQLITE_DONE) {
     status = connection_.Error(code);
   }
@@ -119,7 +119,8 @@ Result<std::vector<Row>> TableReader::Scan(const ScanSpec& spec) {
   int code = statement->Step();
   Status status;
   for (; code == SQLITE_ROW && status.ok(); code = statement->Step()) {
-    status = ReadRow(*statement, *table.spec, rows.emplace_back());
+    status =
+        ReadRow(*statement, *table.spec, spec.columns, rows.emplace_back());
   }
   if (status.ok() && code != SQLITE_DONE) status = connection_.Error(code);
   statement->Reset();
@@ -128,15 +129,16 @@ Result<std::vector<Row>> TableReader::Scan(const ScanSpec& spec) {
 }
 
 Status TableReader::ReadRow(const Statement& statement, const TableSpec& table,
-                            Row& row) {
-  row.resize(table.columns.size());
+                            const std::vector<uint32_t>& columns, Row& row) {
+  row.resize(columns.empty() ? table.columns.size() : columns.size());
   for (size_t i = 0; i < row.size(); ++i) {
-    if (!statement.Read(static_cast<int>(i), table.columns[i], row[i])) {
-      return {
-          StatusCode::kDataLoss,
-          fmt::format("{}: table {}: column {} holds a value of another "
-                      "type; restore the file from a backup",
-                      connection_.path(), table.name, table.columns[i].name)};
+    const ColumnSpec& column =
+        table.columns[columns.empty() ? i : size_t{columns[i]}];
+    if (!statement.Read(static_cast<int>(i), column, row[i])) {
+      return {StatusCode::kDataLoss,
+              fmt::format("{}: table {}: column {} holds a value of another "
+                          "type; restore the file from a backup",
+                          connection_.path(), table.name, column.name)};
     }
   }
   return OkStatus();

@@ -60,8 +60,10 @@ class TableReader {
   Result<std::vector<Row>> Scan(const ScanSpec& spec);
 
  private:
-  // The statement's current row; kDataLoss when it does not fit the table.
-  Status ReadRow(const Statement& statement, const TableSpec& table, Row& row);
+  // The statement's current row, of `columns` (empty: all); kDataLoss when it
+  // does not fit the table.
+  Status ReadRow(const Statement& statement, const TableSpec& table,
+                 const std::vector<uint32_t>& columns, Row& row);
 
   Connection& connection_;
   const Catalog& catalog_;

@@ -143,7 +143,9 @@ class YourSnapshot : public Snapshot {
     if (spec.descending) std::reverse(found.begin(), found.end());
     found.resize(std::min(found.size(), spec.limit));
     std::vector<Row> rows;
-    for (const auto& [ordered, row] : found) rows.push_back(*row);
+    for (const auto& [ordered, row] : found) {
+      rows.push_back(Project(*row, spec));
+    }
     return rows;
   }
 

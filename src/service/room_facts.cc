@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "matrixcore/room/tables.h"
+#include "matrixcore/store/catalog.h"
 
 namespace matrixcore {
 namespace {
@@ -22,14 +23,19 @@ constexpr size_t kWorth = 3;
 constexpr size_t kKeys = 128;
 
 // Reads rows of a table whose key is a room's number, for ascending `rooms`,
-// and calls `take(i, row)` for those that there are: in the table's order as
-// long as that pays, else by their keys.
+// and calls `take(i, row)` with `columns` of those that there are: in the
+// table's order as long as that pays, else by their keys.  The first of the
+// columns is the key.
 template <typename Take>
 class RowVisitor {
  public:
   RowVisitor(Snapshot& snapshot, const TableSpec& table,
-             std::span<const RoomNid> rooms, const Take& take)
-      : snapshot_(snapshot), table_(table), rooms_(rooms), take_(take) {}
+             std::vector<uint32_t> columns, std::span<const RoomNid> rooms,
+             const Take& take)
+      : snapshot_(snapshot),
+        rooms_(rooms),
+        take_(take),
+        scan_{.table = &table, .columns = std::move(columns)} {}
 
   Status Visit() {
     while (next_ < rooms_.size()) {
@@ -47,12 +53,10 @@ class RowVisitor {
   // Whether that was worth it.
   Result<bool> Scan() {
     const size_t first = next_;
-    MC_ASSIGN_OR_RETURN(
-        const std::vector<Row> rows,
-        snapshot_.Scan({.table = &table_,
-                        .from = ScanSpec::Bound{Cell(rooms_[first]), true},
-                        .to = ScanSpec::Bound{Cell(rooms_.back()), true},
-                        .limit = limit_}));
+    scan_.from = ScanSpec::Bound{Cell(rooms_[first]), true};
+    scan_.to = ScanSpec::Bound{Cell(rooms_.back()), true};
+    scan_.limit = limit_;
+    MC_ASSIGN_OR_RETURN(const std::vector<Row> rows, snapshot_.Scan(scan_));
     for (const Row& row : rows) {
       while (rooms_[next_] < CellInt(row[0])) ++next_;
       if (rooms_[next_] == CellInt(row[0])) take_(next_++, row);
@@ -66,26 +70,28 @@ class RowVisitor {
     for (size_t i = next_; i < rooms_.size() && keys.size() < kKeys; ++i) {
       keys.push_back({Cell(rooms_[i])});
     }
-    MC_ASSIGN_OR_RETURN(const auto rows, snapshot_.GetMany(table_, keys));
+    MC_ASSIGN_OR_RETURN(const auto rows, snapshot_.GetMany(*scan_.table, keys));
     for (const std::optional<Row>& row : rows) {
-      if (row) take_(next_, *row);
+      if (row) take_(next_, Project(*row, scan_));
       ++next_;
     }
     return OkStatus();
   }
 
   Snapshot& snapshot_;
-  const TableSpec& table_;
   const std::span<const RoomNid> rooms_;
   const Take& take_;
+  ScanSpec scan_;
   size_t next_ = 0;
   size_t limit_ = kFirstScan;
 };
 
 template <typename Take>
 Status VisitRows(Snapshot& snapshot, const TableSpec& table,
-                 std::span<const RoomNid> rooms, const Take& take) {
-  return RowVisitor<Take>(snapshot, table, rooms, take).Visit();
+                 std::vector<uint32_t> columns, std::span<const RoomNid> rooms,
+                 const Take& take) {
+  return RowVisitor<Take>(snapshot, table, std::move(columns), rooms, take)
+      .Visit();
 }
 
 }  // namespace
@@ -95,16 +101,18 @@ Result<std::vector<RoomFacts>> ReadRoomFacts(Snapshot& snapshot,
                                              bool with_state) {
   std::vector<RoomFacts> facts(rooms.size());
   MC_RETURN_IF_ERROR(VisitRows(
-      snapshot, tables::kRooms, rooms, [&facts](size_t i, const Row& row) {
-        facts[i].last_pos = CellInt(row[Rooms::kLastPos]);
-        facts[i].state = static_cast<StateSnap>(CellInt(row[Rooms::kState]));
+      snapshot, tables::kRooms, {Rooms::kNid, Rooms::kLastPos, Rooms::kState},
+      rooms, [&facts](size_t i, const Row& row) {
+        facts[i].last_pos = CellInt(row[1]);
+        facts[i].state = static_cast<StateSnap>(CellInt(row[2]));
       }));
   if (!with_state) return facts;
   MC_RETURN_IF_ERROR(VisitRows(
-      snapshot, tables::kRoomPreviews, rooms,
-      [&facts](size_t i, const Row& row) {
-        facts[i].type = CellText(row[RoomPreviews::kType]);
-        facts[i].encrypted = !CellText(row[RoomPreviews::kEncryption]).empty();
+      snapshot, tables::kRoomPreviews,
+      {RoomPreviews::kRoom, RoomPreviews::kType, RoomPreviews::kEncryption},
+      rooms, [&facts](size_t i, const Row& row) {
+        facts[i].type = CellText(row[1]);
+        facts[i].encrypted = !CellText(row[2]).empty();
       }));
   return facts;
 }

@@ -316,6 +316,14 @@ std::vector<uint32_t> ScanOrder(const TableSpec& table,
   return order;
 }
 
+Row Project(const Row& row, const ScanSpec& spec) {
+  if (spec.columns.empty()) return row;
+  Row cells;
+  cells.reserve(spec.columns.size());
+  for (const uint32_t column : spec.columns) cells.push_back(row[column]);
+  return cells;
+}
+
 int CompareCells(const Cell& a, const Cell& b) {
   if (a.index() != b.index()) return a.index() < b.index() ? -1 : 1;
   switch (a.index()) {
@@ -400,6 +408,11 @@ Status Catalog::CheckScan(const ScanSpec& spec) const {
     if (!bound->has_value()) continue;
     MC_RETURN_IF_ERROR(
         cells.Check((*bound)->value, order[spec.prefix.size()], false));
+  }
+  for (const uint32_t column : spec.columns) {
+    if (column < own->spec->columns.size()) continue;
+    return Invalid(
+        fmt::format("table {}: no column {}", own->spec->name, column));
   }
   return OkStatus();
 }

@@ -169,6 +169,7 @@ std::string NameOfScan(const Watched& table, const ScanSpec& scan) {
   AppendCells(&name, scan.prefix);
   AppendBound(&name, scan.from);
   AppendBound(&name, scan.to);
+  for (const uint32_t column : scan.columns) AppendNumber(&name, column);
   return name;
 }
 

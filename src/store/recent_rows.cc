@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "matrixcore/store/catalog.h"
 #include "store/row_bytes.h"
 #include "store/row_name.h"
 
@@ -116,7 +117,7 @@ std::optional<std::vector<Row>> RecentRows::FindIn(const Group& group,
     const Position pos = CellInt((**row)[position_column()]);
     if (pos > position || (scan.to && !IsBelow(pos, *scan.to))) continue;
     if (scan.from && !IsAbove(pos, *scan.from)) return found;
-    found.push_back(**row);
+    found.push_back(Project(**row, scan));
   }
   // What is not here lies at `complete_after` or before.
   const bool all = found.size() == scan.limit ||

@@ -75,6 +75,13 @@ class Generator {
     }
     spec.descending = Below(2) == 0;
     if (Below(3) == 0) spec.limit = Below(6);
+    if (Below(3) == 0) {
+      const uint64_t columns = 1 + Below(3);
+      for (uint64_t i = 0; i < columns; ++i) {
+        spec.columns.push_back(
+            static_cast<uint32_t>(Below(spec.table->columns.size())));
+      }
+    }
     return spec;
   }
 

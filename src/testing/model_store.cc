@@ -97,6 +97,7 @@ class ModelSnapshot : public Snapshot {
     });
     if (spec.descending) std::reverse(rows.begin(), rows.end());
     if (rows.size() > spec.limit) rows.resize(spec.limit);
+    for (Row& row : rows) row = Project(row, spec);
     return rows;
   }
 

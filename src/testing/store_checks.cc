@@ -134,6 +134,9 @@ std::string Describe(const ScanSpec& spec) {
   }
   if (spec.descending) out += " descending";
   if (spec.limit != SIZE_MAX) out += fmt::format(" limit {}", spec.limit);
+  if (!spec.columns.empty()) {
+    out += fmt::format(" columns {}", fmt::join(spec.columns, ","));
+  }
   return out;
 }
 

@@ -236,12 +236,49 @@ void ScansManyRowsInPages(StoreFixture& fixture, Findings& findings) {
   ExpectEqual(marked.size(), size_t{10}, "rows of one mark", findings);
 }
 
+// Of the columns, any, in any order, also twice.
+void ScansGivenColumns(StoreFixture& fixture, Findings& findings) {
+  Session session(fixture, findings);
+  if (!session.ok()) return;
+  for (const TableSpec* table : {&kNumbers, &kPairs, &kDocuments, &kLinks}) {
+    Fill(session, *table);
+    const auto snapshot = session.TakeSnapshot();
+    if (snapshot == nullptr) return;
+    const auto count = static_cast<uint32_t>(table->columns.size());
+    std::vector<std::vector<uint32_t>> choices = {{count - 1, 0, count - 1}};
+    for (uint32_t i = 0; i < count; ++i) choices.push_back({i});
+    for (uint32_t order = 0; order <= table->indexes.size(); ++order) {
+      ScanSpec spec{.table = table, .limit = 7};
+      if (order > 0) spec.index = order - 1;
+      for (const bool descending : {false, true}) {
+        spec.descending = descending;
+        spec.columns.clear();
+        const std::vector<Row> whole = ScanOn(*snapshot, spec, findings);
+        for (const std::vector<uint32_t>& columns : choices) {
+          spec.columns = columns;
+          std::vector<Row> expected;
+          for (const Row& row : whole) expected.push_back(Project(row, spec));
+          ExpectEqual(ScanOn(*snapshot, spec, findings), expected,
+                      Describe(spec), findings);
+        }
+      }
+    }
+    const auto refused =
+        snapshot->Scan({.table = table, .columns = {uint32_t{0}, count}});
+    findings.Expect(
+        !refused.ok() &&
+            refused.status().code() == StatusCode::kInvalidArgument,
+        "a scan of a column that the table does not have is not refused");
+  }
+}
+
 constexpr StoreCheck kChecks[] = {
     {"ScansNumbers", ScansNumbers},
     {"ScansPairs", ScansPairs},
     {"ScansDocuments", ScansDocuments},
     {"ScansLinks", ScansLinks},
     {"ScansManyRowsInPages", ScansManyRowsInPages},
+    {"ScansGivenColumns", ScansGivenColumns},
 };
 
 }  // namespace

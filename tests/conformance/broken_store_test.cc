@@ -279,7 +279,10 @@ std::vector<StoreBreakage> ReadBreakages() {
           "IndexesListTheKey", nullptr,
           [](const ScanSpec& spec, std::vector<Row>& rows) {
             // Equal in the index, wrong in the key.
-            if (!spec.index.has_value() || rows.size() < 2) return;
+            if (!spec.index.has_value() || rows.size() < 2 ||
+                !spec.columns.empty()) {
+              return;
+            }
             const uint32_t column = spec.table->indexes[*spec.index].columns[0];
             if (rows[0][column] == rows[1][column]) std::swap(rows[0], rows[1]);
           },
@@ -301,6 +304,19 @@ std::vector<StoreBreakage> ReadBreakages() {
           nullptr, scans),
       BreaksScans("LimitsHold", [](ScanSpec& spec) { spec.limit = SIZE_MAX; },
                   nullptr, {"ScansNumbers", "ScansPairs"}),
+      BreaksScans("ColumnsComeAsAskedFor",
+                  [](ScanSpec& spec) {
+                    std::sort(spec.columns.begin(), spec.columns.end());
+                  },
+                  nullptr, {"ScansGivenColumns"}),
+      BreaksScans("ColumnsMustExist",
+                  [](ScanSpec& spec) {
+                    const size_t count = spec.table->columns.size();
+                    std::erase_if(spec.columns, [count](uint32_t column) {
+                      return column >= count;
+                    });
+                  },
+                  nullptr, {"ScansGivenColumns"}),
       BreaksScans("ScansAreComplete", nullptr,
                   [](const ScanSpec& spec, std::vector<Row>& rows) {
                     if (spec.index.has_value() && !rows.empty())

@@ -31,6 +31,9 @@ Status ValidateSchema(const Schema& schema);
 std::vector<uint32_t> ScanOrder(const TableSpec& table,
                                 std::optional<uint32_t> index);
 
+// What a scan answers of a whole row: its `columns`, or all.
+Row Project(const Row& row, const ScanSpec& spec);
+
 // The order of rows: null, then numbers, then text, then blobs (a column holds
 // only one of these beside null); text and blobs as unsigned bytes.  Below 0,
 // 0, above 0.

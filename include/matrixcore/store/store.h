@@ -42,6 +42,9 @@ struct ScanSpec {
   std::optional<Bound> to = std::nullopt;
   bool descending = false;
   size_t limit = SIZE_MAX;
+  // The columns that the rows of the answer have, in that order; empty: all of
+  // the table's.  For reading little of very many rows.
+  std::vector<uint32_t> columns = {};
 };
 
 // A consistent view of the store at one position: nothing later leaks in,
