@@ -372,8 +372,26 @@ Result<std::vector<MembershipRow>> RoomReader::ScanMemberships(
 
 Result<std::vector<MembershipRow>> RoomReader::RoomsOf(
     std::string_view user_id) {
-  return ScanMemberships(
-      {.table = &tables::kMemberships, .prefix = {Text(user_id)}});
+  // All but the user, who may be in thousands.
+  MC_ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      snapshot_.Scan({.table = &tables::kMemberships,
+                      .prefix = {Text(user_id)},
+                      .columns = {Memberships::kRoom, Memberships::kMembership,
+                                  Memberships::kIdx, Memberships::kPos,
+                                  Memberships::kForgotten}}));
+  std::vector<MembershipRow> memberships;
+  memberships.reserve(rows.size());
+  for (const Row& row : rows) {
+    memberships.push_back(
+        {.user_id = std::string(user_id),
+         .room = CellInt(row[0]),
+         .membership = static_cast<Membership>(CellInt(row[1])),
+         .idx = static_cast<EventIdx>(CellInt(row[2])),
+         .pos = CellInt(row[3]),
+         .forgotten = CellInt(row[4]) != 0});
+  }
+  return memberships;
 }
 
 Result<std::vector<MembershipRow>> RoomReader::RoomsOfSince(

@@ -18,8 +18,10 @@ constexpr std::array<std::string_view, 7> kBumpTypes = {
 
 // Events that are looked through for the newest of those types; if all of them
 // are of other types, the room's place is where they begin.
+// Most often it is among the very newest.
 constexpr size_t kMaxBumpSearch = 1000;
-constexpr size_t kBumpChunk = 50;
+constexpr size_t kFirstBumpChunk = 4;
+constexpr size_t kBumpChunk = 64;
 
 const RoomEventFilter& Everything() {
   static const RoomEventFilter filter;
@@ -50,7 +52,7 @@ Result<Position> BumpStamps::Find(RoomReader& reader, const RoomHead& room) {
   RoomReader::Range range{.after = newer ? known.upto : 0,
                           .until = room.last_pos,
                           .newest_first = true,
-                          .limit = kBumpChunk};
+                          .limit = kFirstBumpChunk};
   bool found = false;
   size_t read = 0;
   for (bool more = true; more && !found && read < kMaxBumpSearch;) {
@@ -68,6 +70,7 @@ Result<Position> BumpStamps::Find(RoomReader& reader, const RoomHead& room) {
     }
     read += events.size();
     more = events.size() == range.limit;
+    range.limit = kBumpChunk;
   }
   if (!found && read >= kMaxBumpSearch) bump = range.until + 1;
   if (bump == 0) bump = room.last_pos;
