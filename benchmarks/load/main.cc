@@ -85,6 +85,9 @@ void DefineLoad(CLI::App& app, Options& o) {
       ->add_option("--parked", o.parked,
                    "Further users with an idle long poll each")
       ->capture_default_str();
+  group->add_flag("--sliding", o.sliding,
+                  "Syncers and parked users use simplified sliding sync: 20 "
+                  "rooms, all extensions");
   group
       ->add_option("--quiet-room-size", o.quiet_room_size,
                    "Parked users share rooms of this size")

@@ -33,7 +33,8 @@ struct Options {
   uint32_t syncers = 0;
   uint32_t sync_limit = 100;  // events of a timeline
   uint32_t sync_timeout_ms = 30'000;
-  uint32_t parked = 0;  // further users with an idle long poll each
+  uint32_t parked = 0;   // further users with an idle long poll each
+  bool sliding = false;  // syncers and parked users: simplified sliding sync
 
   double warmup_s = 3;
   double duration_s = 10;

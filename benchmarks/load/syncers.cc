@@ -14,12 +14,28 @@ namespace {
 
 constexpr int64_t kPauseMs = 100;  // after a failure
 
+// What a client of today asks for.
+std::string SlidingBody(uint32_t timeline_limit) {
+  return fmt::format(
+      R"({{"lists":{{"all":{{"ranges":[[0,19]],"timeline_limit":{},)"
+      R"("required_state":[["m.room.name",""],["m.room.encryption",""],)"
+      R"(["m.room.member","$LAZY"],["m.room.member","$ME"]]}}}},)"
+      R"("extensions":{{"to_device":{{"enabled":true}},)"
+      R"("e2ee":{{"enabled":true}},"account_data":{{"enabled":true}},)"
+      R"("receipts":{{"enabled":true}},"typing":{{"enabled":true}}}}}})",
+      timeline_limit);
+}
+
 }  // namespace
 
 Syncers::Syncers(const Options& options, boost::asio::io_context& io,
                  HttpClient& client, std::vector<const User*> users,
                  std::string run, Measurements* out)
-    : options_(options), marker_("\"mcload " + run + " "), out_(*out) {
+    : options_(options),
+      marker_("\"mcload " + run + " "),
+      sliding_body_(options.sliding ? SlidingBody(options.sync_limit)
+                                    : std::string()),
+      out_(*out) {
   for (const User* user : users) {
     auto syncer = std::make_unique<Syncer>();
     syncer->user = user;
@@ -53,23 +69,30 @@ void Syncers::StartNext() {
 }
 
 void Syncers::Poll(Syncer& syncer) {
-  path_.clear();
-  fmt::format_to(std::back_inserter(path_), "/_matrix/client/v3/sync?filter={}",
-                 EscapeSegment(syncer.user->filter));
+  const bool sliding = options_.sliding;
+  path_ = sliding
+              ? "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?"
+              : "/_matrix/client/v3/sync?filter=" +
+                    EscapeSegment(syncer.user->filter);
   syncer.polling = !syncer.since.empty();
   if (syncer.polling) {
     ++polling_;
-    fmt::format_to(std::back_inserter(path_), "&timeout={}&since={}",
-                   options_.sync_timeout_ms, EscapeSegment(syncer.since));
+    fmt::format_to(std::back_inserter(path_), "&timeout={}&{}={}",
+                   options_.sync_timeout_ms, sliding ? "pos" : "since",
+                   EscapeSegment(syncer.since));
   }
   syncer.connection->Send(
-      {.method = "GET", .path = path_, .token = syncer.user->token, .body = {}},
+      {.method = sliding ? "POST" : "GET",
+       .path = path_,
+       .token = syncer.user->token,
+       .body = sliding_body_},
       [this, &syncer](const Reply& reply) { Take(syncer, reply); });
 }
 
 void Syncers::Take(Syncer& syncer, const Reply& reply) {
   if (syncer.polling) --polling_;
-  const std::string_view next = FindString(reply.body, "\"next_batch\"");
+  const std::string_view next =
+      FindString(reply.body, options_.sliding ? "\"pos\"" : "\"next_batch\"");
   if (reply.status != 200 || next.empty()) {
     out_.AddError("sync", reply);
     if (stopped_) return;

@@ -1,4 +1,5 @@
-// Syncers: users who follow /sync with one long poll after the other.
+// Syncers: users who follow /sync, or sliding sync, with one long poll after
+// the other.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -49,6 +50,7 @@ class Syncers {
 
   const Options& options_;
   const std::string marker_;
+  const std::string sliding_body_;  // Of every request of sliding sync.
   Measurements& out_;
   std::vector<std::unique_ptr<Syncer>> syncers_;
   size_t started_ = 0;

@@ -24,6 +24,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::string_view kClient = "/_matrix/client/v3";
+constexpr size_t kSessionsAtOnce = 1000;
 constexpr std::string_view kAdminRegister = "/_synapse/admin/v1/register";
 
 Result<json::Document> ParseBody(std::string_view what, const Reply& reply) {
@@ -125,23 +126,34 @@ class WorldBuilder {
     return body;
   }
 
+  // Some users at a time: a server keeps so many open sessions and no more.
   Status RegisterByDummy() {
-    std::vector<std::string> sessions(world_.users.size());
     std::vector<size_t> taken;  // registered by an earlier run
+    for (size_t i = 0; i < world_.users.size(); i += kSessionsAtOnce) {
+      MC_RETURN_IF_ERROR(RegisterByDummy(
+          i, std::min(kSessionsAtOnce, world_.users.size() - i), &taken));
+    }
+    return LogIn(taken);
+  }
+
+  Status RegisterByDummy(size_t first, size_t count,
+                         std::vector<size_t>* taken) {
+    std::vector<std::string> sessions(first + count);
     const std::string path = fmt::format("{}/register", kClient);
-    MC_RETURN_IF_ERROR(ForUsers(
-        "sessions",
-        [&](size_t i) {
-          return Call{.path = path, .token = {}, .body = RegisterBody(i, "")};
+    MC_RETURN_IF_ERROR(RunCalls(
+        io_, client_, "sessions", count, options_.setup_width,
+        [&](size_t n) {
+          return Call{
+              .path = path, .token = {}, .body = RegisterBody(first + n, "")};
         },
-        [&](size_t i, const Reply& reply) {
-          return TakeSession(i, reply, &sessions[i], &taken);
+        [&](size_t n, const Reply& reply) {
+          return TakeSession(first + n, reply, &sessions[first + n], taken);
         }));
     std::vector<size_t> fresh;
-    for (size_t i = 0; i < sessions.size(); ++i) {
+    for (size_t i = first; i < sessions.size(); ++i) {
       if (!sessions[i].empty()) fresh.push_back(i);
     }
-    MC_RETURN_IF_ERROR(RunCalls(
+    return RunCalls(
         io_, client_, "registered", fresh.size(), options_.setup_width,
         [&](size_t n) {
           return Call{.path = path,
@@ -150,8 +162,7 @@ class WorldBuilder {
         },
         [&](size_t n, const Reply& reply) {
           return TakeUser("register", fresh[n], reply);
-        }));
-    return LogIn(taken);
+        });
   }
 
   static Status TakeSession(size_t user, const Reply& reply,
