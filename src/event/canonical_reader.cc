@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace matrixcore::canonical {
 namespace {
@@ -143,47 +144,45 @@ size_t SkipValue(std::string_view text, size_t pos) {
   }
 }
 
-ObjectReader::ObjectReader(std::string_view object) : text_(object) {
-  if (!IsObject(text_)) {
+ContainerReader::ContainerReader(std::string_view text, char open, char close)
+    : text_(text), close_(close) {
+  if (text_.empty() || text_.front() != open) {
     text_ = {};
     return;
   }
   pos_ = 1;
-  if (text_ == "{}") {
+  if (text_.size() == 2 && text_[1] == close_) {
     complete_ = true;
     text_ = {};
   }
 }
 
-bool ObjectReader::Next() {
+bool ContainerReader::Stop() {
+  text_ = {};
+  return false;
+}
+
+bool ContainerReader::Step() {
   if (pos_ >= text_.size()) return false;
-  if (!first_) {
-    if (text_[pos_] == '}') {
-      complete_ = pos_ + 1 == text_.size();
-      text_ = {};
-      return false;
-    }
-    if (text_[pos_] != ',') {
-      text_ = {};
-      return false;
-    }
-    ++pos_;
+  if (std::exchange(first_, false)) return true;
+  if (text_[pos_] == close_) {
+    complete_ = pos_ + 1 == text_.size();
+    return Stop();
   }
-  first_ = false;
-  if (pos_ >= text_.size() || text_[pos_] != '"') {
-    text_ = {};
-    return false;
-  }
+  if (text_[pos_] != ',') return Stop();
+  ++pos_;
+  return true;
+}
+
+bool ObjectReader::Next() {
+  if (!Step()) return false;
+  if (pos_ >= text_.size() || text_[pos_] != '"') return Stop();
   const size_t key_end = SkipString(text_, pos_);
   if (key_end == kNone || key_end >= text_.size() || text_[key_end] != ':') {
-    text_ = {};
-    return false;
+    return Stop();
   }
   const size_t value_end = SkipValue(text_, key_end + 1);
-  if (value_end == kNone) {
-    text_ = {};
-    return false;
-  }
+  if (value_end == kNone) return Stop();
   key_ = text_.substr(pos_ + 1, key_end - pos_ - 2);
   value_offset_ = key_end + 1;
   value_ = text_.substr(value_offset_, value_end - value_offset_);
@@ -191,38 +190,10 @@ bool ObjectReader::Next() {
   return true;
 }
 
-ArrayReader::ArrayReader(std::string_view array) : text_(array) {
-  if (!IsArray(text_)) {
-    text_ = {};
-    return;
-  }
-  pos_ = 1;
-  if (text_ == "[]") {
-    complete_ = true;
-    text_ = {};
-  }
-}
-
 bool ArrayReader::Next() {
-  if (pos_ >= text_.size()) return false;
-  if (!first_) {
-    if (text_[pos_] == ']') {
-      complete_ = pos_ + 1 == text_.size();
-      text_ = {};
-      return false;
-    }
-    if (text_[pos_] != ',') {
-      text_ = {};
-      return false;
-    }
-    ++pos_;
-  }
-  first_ = false;
+  if (!Step()) return false;
   const size_t end = SkipValue(text_, pos_);
-  if (end == kNone) {
-    text_ = {};
-    return false;
-  }
+  if (end == kNone) return Stop();
   value_ = text_.substr(pos_, end - pos_);
   pos_ = end;
   return true;

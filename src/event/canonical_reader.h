@@ -17,14 +17,37 @@ namespace matrixcore::canonical {
 // complete value.
 size_t SkipValue(std::string_view text, size_t pos);
 
-// The members of an object:  for (ObjectReader r(raw); r.Next();) ...
-class ObjectReader {
+// What reading an object and an array have in common.
+class ContainerReader {
  public:
-  explicit ObjectReader(std::string_view object);
+  // Whether everything up to the closing bracket was read, with nothing after
+  // it.
+  bool complete() const { return complete_; }
+
+ protected:
+  ContainerReader(std::string_view text, char open, char close);
+  // Goes to where the next item begins, at pos_; false at the end, or when the
+  // text is broken.
+  bool Step();
+  // Ends the reading; always false.
+  bool Stop();
+
+  std::string_view text_;
+  size_t pos_ = 0;
+
+ private:
+  char close_;
+  bool first_ = true;
+  bool complete_ = false;
+};
+
+// The members of an object:  for (ObjectReader r(raw); r.Next();) ...
+class ObjectReader : public ContainerReader {
+ public:
+  explicit ObjectReader(std::string_view object)
+      : ContainerReader(object, '{', '}') {}
   // Goes to the next member; false at the end, or when the text is broken.
   bool Next();
-  // Whether everything up to the closing brace was read, with nothing after it.
-  bool complete() const { return complete_; }
   // What stands between the quotes, escapes included.
   std::string_view key() const { return key_; }
   std::string_view value() const { return value_; }
@@ -32,28 +55,20 @@ class ObjectReader {
   size_t value_offset() const { return value_offset_; }
 
  private:
-  std::string_view text_;
-  size_t pos_ = 0;
-  bool first_ = true;
-  bool complete_ = false;
   std::string_view key_;
   std::string_view value_;
   size_t value_offset_ = 0;
 };
 
 // The elements of an array.
-class ArrayReader {
+class ArrayReader : public ContainerReader {
  public:
-  explicit ArrayReader(std::string_view array);
+  explicit ArrayReader(std::string_view array)
+      : ContainerReader(array, '[', ']') {}
   bool Next();
-  bool complete() const { return complete_; }
   std::string_view value() const { return value_; }
 
  private:
-  std::string_view text_;
-  size_t pos_ = 0;
-  bool first_ = true;
-  bool complete_ = false;
   std::string_view value_;
 };
 
