@@ -52,6 +52,20 @@ TEST_F(ProfileTest, AnEmptyNameIsAsGoodAsNone) {
   EXPECT_THAT(Read(kProfile), IsJson("{}"));
 }
 
+// Spec: PUT /profile/{userId}/{keyName}: an MXC URI.  Clients that remove an
+// avatar by "" are understood, too.
+TEST_F(ProfileTest, AvatarsAreMxcUris) {
+  for (const char* value :
+       {R"("https://example.org/a.png")", R"("mxc://example.org")",
+        R"("mxc://example.org/../a")", R"(" ")", "null", "7"}) {
+    EXPECT_THAT(Set("avatar_url", value), IsError(400, "M_INVALID_PARAM"))
+        << value;
+  }
+  EXPECT_THAT(Set("avatar_url", R"("mxc://example.org/a-B_9")"), IsJson("{}"));
+  EXPECT_THAT(Set("avatar_url", R"("")"), IsJson("{}"));
+  EXPECT_THAT(Read(kProfile), IsJson("{}"));
+}
+
 TEST_F(ProfileTest, NullIsAValueOfACustomField) {
   EXPECT_THAT(Set("com.example.x", "null"), IsJson("{}"));
   EXPECT_THAT(Read(kProfile), IsJson(R"({"com.example.x":null})"));

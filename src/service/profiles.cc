@@ -7,6 +7,7 @@
 
 #include "matrixcore/base/mutex.h"
 #include "matrixcore/event/types.h"
+#include "matrixcore/id/mxc_uri.h"
 #include "matrixcore/json/object.h"
 #include "matrixcore/json/value.h"
 #include "matrixcore/json/writer.h"
@@ -57,6 +58,10 @@ Status CheckValue(std::string_view key, json::Value value) {
   }
   if (text->size() > ProfileService::kMaxNameBytes) {
     return Invalid("M_INVALID_PARAM", "This field is too long");
+  }
+  // Nothing, as some clients remove their avatar, or an MXC URI.
+  if (key == "avatar_url" && !text->empty() && !IsMxcUri(*text)) {
+    return Invalid("M_INVALID_PARAM", "The avatar must be an MXC URI");
   }
   return OkStatus();
 }
