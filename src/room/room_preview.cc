@@ -30,10 +30,12 @@ std::string TextOf(const StateSource& state, std::string_view type,
 }
 
 // The plain text of a topic (spec: m.room.topic): the first representation that
-// is text/plain, or the old field of a topic that has none at all.
+// is text/plain, or the old field of a topic that has none at all.  An empty
+// old field says that there is no topic.
 std::string TopicOf(json::Value content) {
+  const std::string_view topic = content["topic"].StringOr("");
   const json::Value texts = content["m.topic"]["m.text"];
-  if (!texts.IsArray()) return std::string(content["topic"].StringOr(""));
+  if (!texts.IsArray() || topic.empty()) return std::string(topic);
   for (const json::Value text : texts) {
     if (text["mimetype"].StringOr("text/plain") == "text/plain" &&
         text["body"].IsString()) {

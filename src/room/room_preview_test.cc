@@ -92,6 +92,8 @@ TEST_F(RoomPreviewTest, TheTopicIsThePlainText) {
   Set(room, kTypeTopic, R"({"topic":"old","m.topic":{"m.text":[
       {"mimetype":"text/html","body":"<b>new</b>"}]}})");
   EXPECT_EQ(Summary(room).topic, "");
+  Set(room, kTypeTopic, R"({"topic":"","m.topic":{"m.text":[{"body":"x"}]}})");
+  EXPECT_EQ(Summary(room).topic, "");
 }
 
 TEST_F(RoomPreviewTest, ARedactionTakesOutWhatItRedacts) {
