@@ -439,7 +439,12 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                       .random = d.random,
                       .executor = d.background,
                       .messages = messages,
-                      .log = d.log}),
+                      .accounts = accounts,
+                      .log = d.log,
+                      .may_send =
+                          [this](const Session& session) {
+                            return router.MaySend(session);
+                          }}),
       notifications({.store = store, .caches = room_caches, .clock = d.clock}),
       thread_subscriptions({.store = store,
                             .caches = room_caches,

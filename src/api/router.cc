@@ -353,6 +353,11 @@ bool Router::WithinLimits(Exchange& exchange, Reply* refusal) {
   return false;
 }
 
+bool Router::MaySend(const Session& session) {
+  return session.is_admin ||
+         limiter_.Take(RateLimit::kMessage, session.user_id).allowed;
+}
+
 void Router::Answer(Exchange& exchange, Result<Reply> result) {
   const Status status = result.ok() ? Status() : result.status();
   Reply reply = result.ok() ? std::move(result).value() : ErrorReply(status);

@@ -27,6 +27,9 @@ class Router : public HttpHandler {
 
   void Handle(HttpRequest request, Responder respond) override;
 
+  // Counts a message that the server sends on behalf of a user; whether it may.
+  bool MaySend(const Session& session);
+
   // From now on every request is answered M_UNKNOWN 503.
   void RefuseNew() { refusing_.store(true); }
 

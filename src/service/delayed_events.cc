@@ -1,6 +1,7 @@
 #include "matrixcore/service/delayed_events.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -24,6 +25,8 @@ constexpr size_t kIdLength = 24;
 // Sent at once at most; more follow when these are done.
 constexpr size_t kMaxUnderWay = 100;
 constexpr size_t kMaxForgotten = 50;
+// Users whose finalised events are known to have been counted.
+constexpr size_t kMaxCounted = 10'000;
 // Until the next attempt when the server could not send.
 constexpr int64_t kRetryMs = 10'000;
 
@@ -106,11 +109,17 @@ struct DelayedEventService::Rep : std::enable_shared_from_this<Rep> {
   Status CheckRequest(const Request& request) const;
   Status Add(Snapshot& snapshot, const Session& session, const Request& request,
              Scheduled* scheduled, WriteBatch& batch);
+  bool CountIsDue(const std::string& user);
+  Status ForgetOld(Snapshot& snapshot, const std::string& user,
+                   WriteBatch& batch);
+  Result<Session> SenderOf(const std::string& user_id);
   void Arm(int64_t send_at_ms);
   void RunDueLater();
   void RunDue();
   Result<std::vector<Row>> ReadDue();
-  void Send(const Key& key, const DelayedEvent& event, Done done);
+  void SendDue(const Key& key, const DelayedEvent& event);
+  void Send(const Key& key, const DelayedEvent& event, const Session& sender,
+            Done done);
   void Finish(const Key& key, DelayedEvent event, Done done);
   void End(const Key& key);
   Status Change(const Key& key, Action action);
@@ -122,6 +131,8 @@ struct DelayedEventService::Rep : std::enable_shared_from_this<Rep> {
   Timers::Id timer MC_GUARDED_BY(mutex) = 0;
   int64_t timer_ms MC_GUARDED_BY(mutex) = 0;
   std::set<Key> under_way MC_GUARDED_BY(mutex);
+  // How many a user has scheduled since the server started.
+  std::map<std::string, size_t> counted MC_GUARDED_BY(mutex);
   bool stopped MC_GUARDED_BY(mutex) = false;
 };
 
@@ -178,20 +189,32 @@ void DelayedEventService::Rep::RunDue() {
       if (stopped) return;
       if (!under_way.insert(key).second) continue;
     }
-    DelayedEvent event = FromRow(row);
-    Send(key, event, [self = shared_from_this(), key, event](Status status) {
-      if (status.ok()) return self->End(key);
-      if (status.code() == StatusCode::kUnavailable) {
-        self->Arm(self->deps.clock.Now().ms + kRetryMs);
-        return self->End(key);
-      }
-      DelayedEvent failed = event;
-      failed.finalised_at = self->deps.clock.Now();
-      failed.error = ErrorJson(status);
-      self->Finish(key, std::move(failed),
-                   [self, key](const Status&) { self->End(key); });
-    });
+    SendDue(key, FromRow(row));
   }
+}
+
+// What cannot be sent when it is due is finalised with the reason.
+void DelayedEventService::Rep::SendDue(const Key& key,
+                                       const DelayedEvent& event) {
+  Done ended = [self = shared_from_this(), key, event](Status status) {
+    if (status.ok()) return self->End(key);
+    if (status.code() == StatusCode::kUnavailable) {
+      self->Arm(self->deps.clock.Now().ms + kRetryMs);
+      return self->End(key);
+    }
+    DelayedEvent failed = event;
+    failed.finalised_at = self->deps.clock.Now();
+    failed.error = ErrorJson(status);
+    self->Finish(key, std::move(failed),
+                 [self, key](const Status&) { self->End(key); });
+  };
+  const Result<Session> sender = SenderOf(key.first);
+  if (!sender.ok()) return ended(sender.status());
+  if (deps.may_send && !deps.may_send(*sender)) {
+    return ended(Status(StatusCode::kResourceExhausted, "M_LIMIT_EXCEEDED",
+                        "Too many events were due"));
+  }
+  Send(key, event, *sender, std::move(ended));
 }
 
 void DelayedEventService::Rep::End(const Key& key) {
@@ -206,9 +229,29 @@ void DelayedEventService::Rep::End(const Key& key) {
 
 // --- Sending ---
 
+// The user as the account is now.
+Result<Session> DelayedEventService::Rep::SenderOf(const std::string& user_id) {
+  MC_ASSIGN_OR_RETURN(const std::optional<Account> account,
+                      deps.accounts.Find(user_id));
+  if (!account || account->deactivated) {
+    return ForbiddenError("This account is no more");
+  }
+  if (account->locked) {
+    return Status(StatusCode::kUnauthenticated, "M_USER_LOCKED",
+                  "This account has been locked");
+  }
+  Session session;
+  session.user_id = user_id;
+  session.device_id = kDelayedDevice;
+  session.is_guest = account->is_guest;
+  session.is_admin = deps.accounts.IsAdmin(*account);
+  session.is_suspended = account->suspended;
+  return session;
+}
+
 // `done` hears that the event is sent and its row is finalised.
 void DelayedEventService::Rep::Send(const Key& key, const DelayedEvent& event,
-                                    Done done) {
+                                    const Session& sender, Done done) {
   auto finish = [self = shared_from_this(), key, event = DelayedEvent(event),
                  done = std::move(done)](Result<std::string> sent) mutable {
     if (!sent.ok()) return done(std::move(sent).status());
@@ -216,9 +259,6 @@ void DelayedEventService::Rep::Send(const Key& key, const DelayedEvent& event,
     event.finalised_at = self->deps.clock.Now();
     self->Finish(key, std::move(event), std::move(done));
   };
-  Session session;
-  session.user_id = key.first;
-  session.device_id = kDelayedDevice;
   if (event.state_key) {
     MessageService::State state;
     state.room_id = event.room_id;
@@ -226,14 +266,14 @@ void DelayedEventService::Rep::Send(const Key& key, const DelayedEvent& event,
     state.state_key = *event.state_key;
     state.content = event.content;
     state.delay_id = event.delay_id;
-    return deps.messages.SetState(session, std::move(state), std::move(finish));
+    return deps.messages.SetState(sender, std::move(state), std::move(finish));
   }
   MessageService::Message message;
   message.room_id = event.room_id;
   message.type = event.type;
   message.content = event.content;
   message.txn_id = event.delay_id;
-  deps.messages.Send(session, std::move(message), std::move(finish));
+  deps.messages.Send(sender, std::move(message), std::move(finish));
 }
 
 // Runs on the store's thread: commits without waiting.
@@ -318,20 +358,43 @@ Status DelayedEventService::Rep::Add(Snapshot& snapshot, const Session& session,
     row.emplace_back(now.ms);
     batch.PutRow(tables::kTransactions, std::move(row));
   }
-  MC_ASSIGN_OR_RETURN(
-      const std::vector<Row> old,
-      snapshot.Scan(
-          {.table = &kDelayedEvents,
-           .index = DelayedEvents::kByFinalised,
-           .prefix = {Cell(user)},
-           .from = ScanSpec::Bound{int64_t{0}, true},
-           .to = ScanSpec::Bound{now.ms - options.retention_ms, false},
-           .limit = kMaxForgotten}));
-  for (const Row& row : old) {
+  return ForgetOld(snapshot, user, batch);
+}
+
+// Counting reads all that a user has: that is done when there may be as many
+// more as are forgotten at once.
+bool DelayedEventService::Rep::CountIsDue(const std::string& user) {
+  MutexLock lock(mutex);
+  if (counted.size() >= kMaxCounted) counted.clear();
+  return counted[user]++ % kMaxForgotten == 0;
+}
+
+// What is finalised is kept for a time, and so much of it.
+Status DelayedEventService::Rep::ForgetOld(Snapshot& snapshot,
+                                           const std::string& user,
+                                           WriteBatch& batch) {
+  const auto forget = [&](const Row& row) {
     batch.DeleteRow(
         kDelayedEvents,
         {user, std::string(CellText(row[DelayedEvents::kDelayId]))});
+  };
+  ScanSpec scan{.table = &kDelayedEvents,
+                .index = DelayedEvents::kByFinalised,
+                .prefix = {Cell(user)},
+                .from = ScanSpec::Bound{int64_t{0}, true}};
+  if (CountIsDue(user)) {
+    scan.descending = true;
+    scan.limit = options.max_finalised + kMaxForgotten;
+    MC_ASSIGN_OR_RETURN(const std::vector<Row> newest, snapshot.Scan(scan));
+    for (size_t i = options.max_finalised; i < newest.size(); ++i) {
+      forget(newest[i]);
+    }
+    scan.descending = false;
   }
+  scan.to = ScanSpec::Bound{deps.clock.Now().ms - options.retention_ms, false};
+  scan.limit = kMaxForgotten;
+  MC_ASSIGN_OR_RETURN(const std::vector<Row> old, snapshot.Scan(scan));
+  for (const Row& row : old) forget(row);
   return OkStatus();
 }
 
@@ -431,11 +494,14 @@ void DelayedEventService::Manage(const Session& session,
   if (event->finalised_at) {
     return done(event->event_id ? OkStatus() : Finalised());
   }
-  rep_->Send(key, *event,
-             [rep = rep_, key, done = std::move(done)](Status status) mutable {
-               rep->End(key);
-               done(std::move(status));
-             });
+  Done ended = [rep = rep_, key,
+                done = std::move(done)](Status status) mutable {
+    rep->End(key);
+    done(std::move(status));
+  };
+  const Result<Session> sender = rep_->SenderOf(key.first);
+  if (!sender.ok()) return ended(sender.status());
+  rep_->Send(key, *event, *sender, std::move(ended));
 }
 
 Result<DelayedEvent> DelayedEventService::Get(const Session& session,

@@ -3,10 +3,12 @@
 //
 // A delayed event is a row until it is sent, so that none is lost by a restart.
 // One timer waits for the next one that falls due.  Sending one twice is
-// impossible: its id is the transaction id.
+// impossible: its id is the transaction id.  What the sender may do counts when
+// it is sent: the power, but also a guest's limits, a suspension, a rate limit.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,8 +48,9 @@ class DelayedEventService {
   struct Options {
     int64_t max_delay_ms = 7 * 86'400'000;
     size_t max_scheduled = 100;  // Of a user; 0: nobody may.
-    // What is finalised is forgotten after this.
+    // What is finalised is forgotten after this, or when a user has so many.
     int64_t retention_ms = 7 * 86'400'000;
+    size_t max_finalised = 1000;
   };
   struct Deps {
     Store& store;
@@ -56,7 +59,11 @@ class DelayedEventService {
     Random& random;
     Executor& executor;  // Sends what falls due.
     MessageService& messages;
+    AccountService& accounts;
     Logger& log;
+    // Whether a user may send one more event now; null: always.  Asked for what
+    // falls due, so that nobody stores up a flood.
+    std::function<bool(const Session& session)> may_send = {};
   };
   DelayedEventService(const Options& options, const Deps& deps);
   ~DelayedEventService();
