@@ -115,10 +115,12 @@ Result<std::string> HistoryService::Messages(const Session& session,
   // page then ends a client's walk.
   const bool goes_on = !query.backwards && !query.to && !page.events.empty() &&
                        view.until >= reader.position();
-  if (page.next || goes_on) {
+  if (request.limit == 0) {
+    out.Field("end", TokenAt(start));  // Nothing was looked at.
+  } else if (page.next || goes_on) {
     out.Field("end", TokenAt(page.next.value_or(reader.position())));
   }
-  out.Field("start", TokenAt(start));
+  out.Field("start", query.from ? query.from->ToString() : TokenAt(start));
   if (query.filter.lazy_load_members && !page.events.empty()) {
     MC_ASSIGN_OR_RETURN(
         const std::vector<StoredEvent> members,

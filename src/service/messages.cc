@@ -19,10 +19,15 @@ namespace {
 // How often a state event is tried that depends on more than its room's state.
 constexpr int kAttempts = 5;
 
-// Whether `sender` may redact `target` (spec: client-server API, "Redactions").
-Status CheckMayRedact(const RoomView& view, std::string_view sender,
+// Whether the user may redact `target` (spec: client-server API, "Redactions").
+Status CheckMayRedact(const RoomView& view, const Session& session,
                       const StoredEvent& target) {
+  const std::string_view sender = session.user_id;
   if (target.event->sender() == sender) return OkStatus();
+  if (session.is_admin &&
+      DomainOf(target.event->sender()) == DomainOf(sender)) {
+    return OkStatus();
+  }
   const PowerLevels levels(view.Find(kTypeCreate, ""),
                            view.Find(kTypePowerLevels, ""));
   if (levels.User(sender) >= levels.ToRedact()) return OkStatus();
@@ -50,7 +55,7 @@ Status CheckRedaction(const RoomView& view, const Session& session,
   if (target->event->type() == kTypeServerAcl) {
     return ForbiddenError("A room's server ACL cannot be redacted.");
   }
-  return CheckMayRedact(view, sender, *target);
+  return CheckMayRedact(view, session, *target);
 }
 
 }  // namespace

@@ -162,6 +162,35 @@ TEST_F(MessagesTest, OthersMayNotRedactWithoutPower) {
   EXPECT_TRUE(Redact(bob_, own, "2").ok());
 }
 
+// Spec: PUT /redact: administrators may redact events of their server's users.
+TEST(AdminRedactionTest, AdministratorsRedactWithoutPower) {
+  FakeHomeserverOptions options;
+  options.homeserver.admin_users = {"@root:" + options.homeserver.server_name};
+  FakeHomeserver server(options);
+  const auto root = server.Register("root");
+  const auto alice = server.Register("alice");
+  const auto bob = server.Register("bob");
+  const std::string room =
+      Answer(server.Post(alice, "/_matrix/client/v3/createRoom",
+                         R"({"preset":"public_chat"})"))
+          .String("room_id");
+  const std::string path =
+      "/_matrix/client/v3/rooms/" + PercentEncode(room) + "/";
+  const std::string id =
+      Answer(server.Put(alice, path + "send/m.room.message/1",
+                        R"({"body":"bad"})"))
+          .String("event_id");
+  const auto redact = [&](const FakeHomeserver::User& user) {
+    return Answer(server.Put(user, path + "redact/" + id + "/1")).Outcome();
+  };
+  EXPECT_EQ(redact(root), "403 M_FORBIDDEN");  // Not in the room.
+  for (const auto& user : {root, bob}) server.Post(user, path + "join");
+  EXPECT_EQ(redact(bob), "403 M_FORBIDDEN");
+  EXPECT_EQ(redact(root), "200");
+  EXPECT_EQ(Answer(server.Get(bob, path + "event/" + id))["content"].raw(),
+            "{}");
+}
+
 TEST_F(MessagesTest, PagesMeetWithoutGapOrRepeat) {
   std::vector<std::string> all;
   for (int i = 0; i < 23; ++i) {
@@ -274,6 +303,42 @@ TEST_F(MessagesTest, MembersOfAnEarlierTime) {
   EXPECT_EQ(
       Get(alice_, room_, "members?at=" + page.String("start"))["chunk"].size(),
       2u);
+}
+
+// Before the first event the room had no members.
+TEST_F(MessagesTest, MembersBeforeTheBeginning) {
+  const Answer page = Get(alice_, room_, "messages?dir=f&limit=1");
+  const Answer members =
+      Get(alice_, room_, "members?at=" + page.String("start"));
+  EXPECT_TRUE(members.ok()) << members.text();
+  EXPECT_EQ(members["chunk"].size(), 0u);
+  EXPECT_EQ(Get(eve_, room_, "members?at=" + page.String("start")).Outcome(),
+            "403 M_FORBIDDEN");
+}
+
+// Spec: GET /messages: `start` is what was given as `from`, and without `end`
+// there is nothing more.
+TEST_F(MessagesTest, PagesSayWhereTheyBeganAndThatMoreMayCome) {
+  Say(alice_, room_, "x");
+  const std::string since =
+      Answer(server_.Get(alice_, "/_matrix/client/v3/sync"))
+          .String("next_batch");
+  Put(alice_, room_, "typing/" + PercentEncode(alice_.user_id),
+      R"({"typing":true})");
+  const std::string typing =
+      Answer(server_.Get(alice_, "/_matrix/client/v3/sync?since=" + since))
+          .String("next_batch");
+  for (const std::string& from : {since, typing}) {
+    EXPECT_EQ(Get(alice_, room_, "messages?dir=b&from=" + from).String("start"),
+              from);
+  }
+  for (const char* dir : {"b", "f"}) {
+    const Answer none =
+        Get(alice_, room_,
+            fmt::format("messages?dir={}&limit=0&from={}", dir, since));
+    EXPECT_EQ(none["chunk"].size(), 0u);
+    EXPECT_EQ(none.String("end"), since) << none.text();
+  }
 }
 
 // A store that fails for a while loses nothing that was acknowledged, and the

@@ -62,8 +62,9 @@ class MessageService {
   void SetState(const Session& session, State state, Done done);
 
   // PUT /rooms/{roomId}/redact/{eventId}/{txnId}.  M_FORBIDDEN without the
-  // power to redact someone else's event, M_NOT_FOUND for an unknown event,
-  // M_INVALID_PARAM for one of another room.
+  // power to redact someone else's event (administrators need none for those of
+  // this server's users), M_NOT_FOUND for an unknown event, M_INVALID_PARAM for
+  // one of another room.
   struct Redaction {
     std::string room_id;
     std::string event_id;
