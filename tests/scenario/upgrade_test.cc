@@ -96,6 +96,34 @@ TEST_F(UpgradeTest, EveryVersionLeadsToEveryOther) {
   }
 }
 
+// Spec: m.room.tombstone is a state event: one that is sent as a message is one
+// like any other.
+TEST_F(UpgradeTest, ATombstoneThatIsNoStateReplacesNothing) {
+  const std::string old_room =
+      CreateRoom(alice_, R"({"preset":"public_chat","room_version":"11"})");
+  ASSERT_TRUE(Join(bob_, old_room).ok());
+  const std::string room = CreateRoom(
+      alice_, fmt::format(R"({{"preset":"public_chat","room_version":"11",
+          "creation_content":{{"predecessor":{{"room_id":"{}"}}}}}})",
+                          old_room));
+  PutUserData(bob_, "rooms/" + PercentEncode(old_room) + "/tags/u.x", "{}");
+  const Answer sent =
+      Put(alice_, old_room, "send/m.room.tombstone/t",
+          fmt::format(R"({{"body":"","replacement_room":"{}"}})", room));
+  ASSERT_TRUE(sent.ok()) << sent.text();
+  EXPECT_EQ(State(bob_, old_room, "m.room.tombstone"), "");
+  ASSERT_TRUE(Join(bob_, room).ok());
+  EXPECT_EQ(AccountData(bob_, "rooms/" + PercentEncode(room) + "/tags"),
+            R"({"tags":{}})");
+  // The push rule of tombstones is for state events.
+  const Answer notices =
+      server_.Get(bob_, "/_matrix/client/v3/notifications?only=highlight");
+  EXPECT_EQ(notices["notifications"].size(), 0u) << notices.text();
+  // It takes the power that a tombstone takes.
+  EXPECT_EQ(Put(bob_, old_room, "send/m.room.tombstone/t", "{}").Outcome(),
+            "403 M_FORBIDDEN");
+}
+
 TEST_F(UpgradeTest, TheOldRoomIsForReadingOnly) {
   const std::string old_room =
       CreateRoom(alice_, R"({"preset":"public_chat","room_version":"11",
