@@ -96,17 +96,23 @@ void WriteDelayedEventLimits(json::Writer& w,
 }
 
 Result<Reply> GetCapabilities(Call& call) {
+  // Spec: "Guest Access": guests change nothing but their display name.
+  const bool guest = call.session->is_guest;
   return ObjectReply([&](json::Writer& w) {
     w.Key("capabilities").BeginObject();
     for (const auto& [name, enabled] : {std::pair("m.3pid_changes", false),
-                                        {"m.change_password", true},
+                                        {"m.change_password", !guest},
                                         {"m.forget_forced_upon_leave", false},
                                         {"m.get_login_token", false},
-                                        {"m.profile_fields", true},
-                                        {"m.set_avatar_url", true},
+                                        {"m.set_avatar_url", !guest},
                                         {"m.set_displayname", true}}) {
       w.Key(name).BeginObject().Field("enabled", enabled).EndObject();
     }
+    w.Key("m.profile_fields").BeginObject();
+    if (guest) {
+      w.Key("allowed").BeginArray().String("displayname").EndArray();
+    }
+    w.Field("enabled", true).EndObject();
     if (call.session->is_admin) {
       w.Key("m.account_moderation").BeginObject();
       w.Field("lock", true).Field("suspend", true).EndObject();

@@ -155,6 +155,12 @@ TEST_F(GuestsTest, GuestsDoOnlyWhatTheListAllows) {
                  R"({"avatar_url":"mxc://x/y"})")
                 .Outcome(),
             refused);
+  const Answer answer =
+      Call(guest, HttpMethod::kGet, "/_matrix/client/v3/capabilities");
+  const json::Value told = answer["capabilities"];
+  EXPECT_EQ(told["m.profile_fields"]["allowed"].raw(), R"(["displayname"])");
+  EXPECT_EQ(told["m.set_avatar_url"]["enabled"].raw(), "false");
+  EXPECT_EQ(told["m.set_displayname"]["enabled"].raw(), "true");
 }
 
 // Spec: "Room Previews": world-readable rooms are open to everybody with a
