@@ -4,6 +4,7 @@
 
 #include "matrixcore/json/object.h"
 #include "matrixcore/json/writer.h"
+#include "service/room_access.h"
 
 namespace matrixcore {
 
@@ -26,6 +27,26 @@ std::string FilterAliases(const Event& event, const KeepAlias& keep) {
   writer.EndArray();
   if (count > 0) content.SetRaw("alt_aliases", std::move(alternatives));
   return content.empty() ? std::string() : content.ToJson();
+}
+
+Result<std::vector<std::string>> ReadAliases(json::Value content) {
+  std::vector<std::string> aliases;
+  const json::Value alias = content["alias"];
+  if (alias && !alias.IsNull()) {
+    if (!alias.IsString()) return InvalidParamError("`alias` is a string.");
+    if (!alias.AsString()->empty()) aliases.emplace_back(*alias.AsString());
+  }
+  const json::Value alternatives = content["alt_aliases"];
+  if (alternatives && !alternatives.IsArray()) {
+    return InvalidParamError("`alt_aliases` is an array of strings.");
+  }
+  for (const json::Value item : alternatives) {
+    if (!item.IsString()) {
+      return InvalidParamError("`alt_aliases` is an array of strings.");
+    }
+    aliases.emplace_back(*item.AsString());
+  }
+  return aliases;
 }
 
 }  // namespace matrixcore

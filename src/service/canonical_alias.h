@@ -4,7 +4,9 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "matrixcore/base/status.h"
 #include "matrixcore/event/event.h"
 
 namespace matrixcore {
@@ -13,5 +15,9 @@ using KeepAlias = std::function<bool(std::string_view alias)>;
 
 // The content with those aliases only; "" when none is left.
 std::string FilterAliases(const Event& event, const KeepAlias& keep);
+
+// All of them, those of a content that a client sends.  M_INVALID_PARAM for one
+// of the wrong form.
+Result<std::vector<std::string>> ReadAliases(json::Value content);
 
 }  // namespace matrixcore

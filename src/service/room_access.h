@@ -20,6 +20,11 @@ inline Status InvalidParamError(std::string message) {
 inline Status BadJsonError(std::string message) {
   return Status(StatusCode::kInvalidArgument, "M_BAD_JSON", std::move(message));
 }
+// Spec: PUT /rooms/{roomId}/state/{eventType}/{stateKey}.
+inline Status BadAliasError(std::string message) {
+  return Status(StatusCode::kInvalidArgument, "M_BAD_ALIAS",
+                std::move(message));
+}
 // Spec: client-server API, "Account suspension".
 inline Status SuspendedError() {
   return Status(StatusCode::kPermissionDenied, "M_USER_SUSPENDED",

@@ -11,6 +11,7 @@
 #include "matrixcore/json/writer.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/service/rooms.h"
+#include "service/canonical_alias.h"
 #include "service/room_access.h"
 
 namespace matrixcore {
@@ -18,6 +19,7 @@ namespace {
 
 constexpr size_t kRoomIdLength = 18;
 constexpr int64_t kFullPower = 100;
+constexpr int64_t kStateDefault = 50;
 constexpr int64_t kTombstonePower =
     150;  // Above state_default, from version 12.
 
@@ -94,6 +96,25 @@ Result<std::string> CreateContent(const Session& session, const NewRoom& room,
   return content.ToJson();
 }
 
+// From version 12 the level of tombstones is above `state_default` (spec: POST
+// /createRoom), also where an override knows nothing of them.
+void KeepTombstoneAbove(json::Value override, json::Object& content) {
+  const json::Value events = override["events"];
+  if (events[kTypeTombstone]) return;
+  const int64_t state_default =
+      override["state_default"].AsInt().value_or(kStateDefault);
+  if ((events && !events.IsObject()) ||
+      (!events && state_default < kTombstonePower)) {
+    return;
+  }
+  const Result<json::Document> present =
+      json::Document::Parse(std::string(content.Get("events")));
+  if (!present.ok()) return;
+  json::Object levels = json::Object::From(present->root());
+  levels.SetInt(kTypeTombstone, std::max(kTombstonePower, state_default + 1));
+  content.SetRaw("events", levels.ToJson());
+}
+
 std::string PowerLevelContent(const Session& session, const NewRoom& room,
                               const RoomVersionRules& rules) {
   const bool above_all = rules.creators_above_all;
@@ -125,12 +146,13 @@ std::string PowerLevelContent(const Session& session, const NewRoom& room,
   content.SetInt("kick", 50);
   content.SetRaw("notifications", notifications.ToJson());
   content.SetInt("redact", 50);
-  content.SetInt("state_default", 50);
+  content.SetInt("state_default", kStateDefault);
   content.SetRaw("users", users.ToJson());
   content.SetInt("users_default", 0);
   for (const auto [key, value] : room.power_level_content_override.members()) {
     content.SetRaw(key, std::string(value.raw()));
   }
+  if (above_all) KeepTombstoneAbove(room.power_level_content_override, content);
   return content.ToJson();
 }
 
@@ -192,9 +214,33 @@ void AddPreset(const Session& session, Preset preset,
 
 }  // namespace
 
+// What the rules of state events say of initial_state: nobody is invited who
+// cannot be, and the only alias that leads to the new room is its own.
+Status RoomService::CheckInitialState(const NewRoom& room,
+                                      std::string_view own_alias) const {
+  for (const json::Value event : room.initial_state) {
+    const std::string_view type = event["type"].StringOr("");
+    const std::string_view state_key = event["state_key"].StringOr("");
+    const json::Value content = event["content"];
+    if (type == kTypeMember && content["membership"].StringOr("") == "invite") {
+      MC_RETURN_IF_ERROR(CheckInvitee(state_key));
+    }
+    if (type != kTypeCanonicalAlias || !state_key.empty()) continue;
+    MC_ASSIGN_OR_RETURN(const std::vector<std::string> aliases,
+                        ReadAliases(content));
+    for (const std::string& alias : aliases) {
+      if (alias == own_alias) continue;
+      return BadAliasError(
+          fmt::format("The alias {} does not lead to the new room.", alias));
+    }
+  }
+  return OkStatus();
+}
+
 Result<std::vector<EventDraft>> RoomService::CreationDrafts(
     const Session& session, const NewRoom& room, const RoomVersionRules& rules,
     const std::string& alias) {
+  MC_RETURN_IF_ERROR(CheckInitialState(room, alias));
   MC_ASSIGN_OR_RETURN(const std::vector<EventDraft> initial,
                       InitialState(session, room));
   std::vector<EventDraft> drafts;

@@ -311,7 +311,10 @@ void RoomService::Kick(const Session& session, const MembershipChange& change,
                        Done done) {
   ChangeMembership(
       session, change, MemberContent("leave", {}, change.reason),
-      [](const RoomView&, Membership now) -> Result<bool> {
+      [user = session.user_id](const RoomView& view,
+                               Membership now) -> Result<bool> {
+        // Who is not in the room is not told who is.
+        if (view.MembershipOf(user) != Membership::kJoin) return true;
         if (now == Membership::kBan) {
           return Status(StatusCode::kPermissionDenied, "M_BAD_STATE",
                         "The user is banned: unban instead.");
@@ -340,8 +343,12 @@ void RoomService::Unban(const Session& session, const MembershipChange& change,
                         Done done) {
   ChangeMembership(
       session, change, MemberContent("leave", {}, change.reason),
-      [](const RoomView&, Membership now) -> Result<bool> {
-        if (now == Membership::kBan) return true;
+      [user = session.user_id, target = change.target](
+          const RoomView& view, Membership now) -> Result<bool> {
+        if (now == Membership::kBan ||
+            (user != target && view.MembershipOf(user) != Membership::kJoin)) {
+          return true;
+        }
         return Status(StatusCode::kPermissionDenied, "M_BAD_STATE",
                       "The user is not banned.");
       },

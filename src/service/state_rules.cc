@@ -10,37 +10,12 @@
 #include "matrixcore/id/identifiers.h"
 #include "matrixcore/json/object.h"
 #include "matrixcore/service/account_tables.h"
+#include "service/canonical_alias.h"
 #include "service/invite_permission.h"
 #include "service/room_access.h"
 
 namespace matrixcore {
 namespace {
-
-Status BadAlias(std::string message) {
-  return Status(StatusCode::kInvalidArgument, "M_BAD_ALIAS",
-                std::move(message));
-}
-
-// The aliases of an m.room.canonical_alias.
-Result<std::vector<std::string>> AliasesIn(json::Value content) {
-  std::vector<std::string> aliases;
-  const json::Value alias = content["alias"];
-  if (alias && !alias.IsNull()) {
-    if (!alias.IsString()) return InvalidParamError("`alias` is a string.");
-    if (!alias.AsString()->empty()) aliases.emplace_back(*alias.AsString());
-  }
-  const json::Value alternatives = content["alt_aliases"];
-  if (alternatives && !alternatives.IsArray()) {
-    return InvalidParamError("`alt_aliases` is an array of strings.");
-  }
-  for (const json::Value item : alternatives) {
-    if (!item.IsString()) {
-      return InvalidParamError("`alt_aliases` is an array of strings.");
-    }
-    aliases.emplace_back(*item.AsString());
-  }
-  return aliases;
-}
 
 bool Names(const Event* event, std::string_view alias) {
   if (event == nullptr) return false;
@@ -57,7 +32,7 @@ bool Names(const Event* event, std::string_view alias) {
 Status CheckAliases(RoomReader& reader, const RoomHead& room,
                     json::Value content) {
   MC_ASSIGN_OR_RETURN(const std::vector<std::string> aliases,
-                      AliasesIn(content));
+                      ReadAliases(content));
   if (aliases.empty()) return OkStatus();
   // Those that stand there already may stay, whatever became of them.
   MC_ASSIGN_OR_RETURN(
@@ -70,7 +45,8 @@ Status CheckAliases(RoomReader& reader, const RoomHead& room,
     }
     MC_ASSIGN_OR_RETURN(const auto nid, reader.AliasRoom(alias));
     if (!nid || *nid != room.nid) {
-      return BadAlias(fmt::format("The alias {} does not lead here.", alias));
+      return BadAliasError(
+          fmt::format("The alias {} does not lead here.", alias));
     }
   }
   return OkStatus();

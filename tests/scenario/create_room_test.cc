@@ -77,6 +77,23 @@ TEST_F(CreateRoomTest, Version12ProtectsTheTombstone) {
   EXPECT_EQ(room.find(':'), std::string::npos);
 }
 
+// Also where the client overrides levels and knows nothing of tombstones.
+TEST_F(CreateRoomTest, Version12ProtectsTheTombstoneFromOverrides) {
+  const auto levels = [&](std::string_view override) {
+    return State(alice_,
+                 CreateRoom(alice_, fmt::format(R"({{"room_version":"12",
+                   "power_level_content_override":{}}})",
+                                                override)),
+                 "m.room.power_levels");
+  };
+  EXPECT_THAT(levels(R"({"events":{"m.room.name":1}})"),
+              HasSubstr(R"({"m.room.name":1,"m.room.tombstone":150})"));
+  EXPECT_THAT(levels(R"({"state_default":200})"),
+              HasSubstr(R"("m.room.tombstone":201)"));
+  EXPECT_THAT(levels(R"({"events":{"m.room.tombstone":60}})"),
+              HasSubstr(R"({"m.room.tombstone":60})"));
+}
+
 TEST_F(CreateRoomTest, NameReplacesThatOfInitialState) {
   const std::string room = CreateRoom(alice_, R"({"name":"new","initial_state":[
       {"type":"m.room.name","content":{"name":"old"}},
@@ -100,6 +117,32 @@ TEST_F(CreateRoomTest, DirectInvitesSaySo) {
       fmt::format(R"({{"is_direct":true,"invite":["{}"]}})", bob_.user_id));
   EXPECT_THAT(State(alice_, room, "m.room.member", bob_.user_id),
               HasSubstr(R"("is_direct":true)"));
+}
+
+// initial_state is held to what PUT /state is.
+TEST_F(CreateRoomTest, InitialStateInvitesNobodyWhoBlocksInvites) {
+  server_.Put(bob_,
+              fmt::format("/_matrix/client/v3/user/{}/account_data/"
+                          "m.invite_permission_config",
+                          PercentEncode(bob_.user_id)),
+              R"({"default_action":"block"})");
+  const std::string body = fmt::format(
+      R"({{"initial_state":[{{"type":"m.room.member","state_key":"{}",
+           "content":{{"membership":"invite"}}}}]}})",
+      bob_.user_id);
+  EXPECT_EQ(Create(body).Outcome(), "403 M_INVITE_BLOCKED");
+}
+
+TEST_F(CreateRoomTest, InitialStateNamesNoAliasesOfOtherRooms) {
+  const auto with = [&](std::string_view alias, std::string_view key) {
+    return Create(fmt::format(R"({{"room_alias_name":"{}","initial_state":[
+        {{"type":"m.room.canonical_alias","content":{{"{}":"#den:{}"}}}}]}})",
+                              alias, key, server_.server_name()))
+        .Outcome();
+  };
+  EXPECT_EQ(with("other", "alias"), "400 M_BAD_ALIAS");
+  EXPECT_EQ(with("den", "alt_aliases"), "400 M_INVALID_PARAM");
+  EXPECT_EQ(with("den", "alias"), "200");
 }
 
 TEST_F(CreateRoomTest, BadRequestsGetTheirErrcodes) {

@@ -92,6 +92,30 @@ TEST_F(MembershipTest, KickingNeedsPowerAndATarget) {
   EXPECT_EQ(Join(bob_, room_).Outcome(), "403 M_FORBIDDEN");
 }
 
+// Who is not in the room learns from no errcode who is in it, or banned.
+TEST_F(MembershipTest, StrangersLearnNothingByKickingAndUnbanning) {
+  const std::string room = CreateRoom(alice_, R"({"preset":"public_chat"})");
+  Join(bob_, room);
+  const auto outcome = [&](std::string_view what, const User& target) {
+    return Post(carol_, room, what,
+                fmt::format(R"({{"user_id":"{}"}})", target.user_id))
+        .Outcome();
+  };
+  for (const char* what : {"kick", "unban", "ban"}) {
+    for (const User& target : {alice_, bob_}) {
+      EXPECT_EQ(outcome(what, target), "403 M_FORBIDDEN") << what;
+    }
+    EXPECT_EQ(Post(carol_, room, what, R"({"user_id":"@nobody:fake.example"})")
+                  .Outcome(),
+              "403 M_FORBIDDEN")
+        << what;
+  }
+  Post(alice_, room, "ban", fmt::format(R"({{"user_id":"{}"}})", bob_.user_id));
+  for (const char* what : {"kick", "unban", "ban"}) {
+    EXPECT_EQ(outcome(what, bob_), "403 M_FORBIDDEN") << what;
+  }
+}
+
 TEST_F(MembershipTest, BannedUsersStayOutUntilUnbanned) {
   EXPECT_EQ(Change(alice_, "unban", bob_).Outcome(), "403 M_BAD_STATE");
   EXPECT_TRUE(Change(alice_, "ban", bob_).ok());

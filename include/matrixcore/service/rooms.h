@@ -105,7 +105,8 @@ class RoomService {
   // Makes the room with everything in it in one commit and returns its id.
   // M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE (alias), M_INVALID_ROOM_STATE
   // (the initial state does not pass the auth rules), M_INVALID_PARAM,
-  // M_BAD_JSON, M_INVITE_BLOCKED.  `invite_3pid` must be empty.
+  // M_BAD_JSON, M_BAD_ALIAS (initial_state), M_INVITE_BLOCKED.  `invite_3pid`
+  // must be empty.
   Result<std::string> CreateRoom(const Session& session, const NewRoom& room);
   // The same with invite_3pid: those who are known to their identity servers
   // become ordinary invitees; the others are invited once the room is there.
@@ -180,6 +181,8 @@ class RoomService {
       std::function<Result<bool>(const RoomView& view, Membership now)>;
 
   Status CheckInvitee(std::string_view user_id) const;
+  Status CheckInitialState(const NewRoom& room,
+                           std::string_view own_alias) const;
   Status CheckLocalAlias(std::string_view alias) const;
   // Without its `done`.
   Result<RoomRequest> JoinRequestOf(const Session& session,
