@@ -12,6 +12,7 @@
 #include "matrixcore/crypto/base64.h"
 #include "matrixcore/crypto/hash.h"
 #include "matrixcore/event/event.h"
+#include "matrixcore/http/url.h"
 #include "matrixcore/id/identifiers.h"
 #include "matrixcore/json/object.h"
 #include "matrixcore/json/value.h"
@@ -284,6 +285,41 @@ void IdentityClient::Store(const ThirdPartyInvitee& invitee,
       return done(std::move(bound));
     }
     done(Refusal(*response));
+  });
+}
+
+void IdentityClient::CheckKey(const std::string& url,
+                              const std::string& public_key,
+                              UniqueFunction<void(Status)> done) {
+  if (!url.starts_with("https://") ||
+      url.find_first_of(" #\r\n\t") != std::string::npos) {
+    return done(ForbiddenError("The invite's key_validity_url is not usable."));
+  }
+  if (client_ == nullptr) {
+    return done(Status(StatusCode::kFailedPrecondition, "M_CONNECTION_FAILED",
+                       "This server reaches no identity servers."));
+  }
+  HttpClient::Outgoing request;
+  request.method = HttpMethod::kGet;
+  request.url = fmt::format("{}{}public_key={}", url,
+                            url.find('?') == std::string::npos ? '?' : '&',
+                            PercentEncode(public_key));
+  request.headers.Add("Accept", "application/json");
+  request.timeout = kTimeout;
+  request.max_response_bytes = kMaxAnswerBytes;
+  client_->Send(std::move(request), [done = std::move(done)](
+                                        Result<HttpResponse> answer) mutable {
+    const Result<HttpResponse> response = Reached(std::move(answer));
+    if (!response.ok()) return done(response.status());
+    if (response->status != 200) {
+      return done(Nonsense(fmt::format("status {}", response->status)));
+    }
+    const Result<json::Document> body =
+        json::Document::ParseView(response->body);
+    if (body.ok() && body->root()["valid"].AsBool().value_or(false)) {
+      return done(OkStatus());
+    }
+    done(ForbiddenError("The key that signed for you is not valid any more."));
   });
 }
 

@@ -55,23 +55,28 @@ std::string Authoriser(const RoomView& view, const JoinFacts& facts,
       .value_or("");
 }
 
-// The invite that a third-party invite becomes once it is known for whom it
-// was; the auth rules check its signatures.
-Result<EventDraft> ThirdPartyInvite(const RoomView& view,
-                                    const Session& session,
-                                    const ThirdPartyProof& proof) {
+// The third-party invite that the proof is for.
+Result<const Event*> InviteOfProof(const RoomView& view, const Session& session,
+                                   const ThirdPartyProof& proof) {
   const Event* invite = view.Find(kTypeThirdPartyInvite, proof.token);
   if (invite == nullptr || invite->sender() != proof.sender ||
       proof.user_id != session.user_id) {
     return ForbiddenError(
         "third_party_signed goes with no invite of this room.");
   }
+  return invite;
+}
+
+// The invite that a third-party invite becomes once it is known for whom it
+// was; the auth rules check its signatures.
+Result<EventDraft> ThirdPartyInvite(const Event& invite, const Session& session,
+                                    const ThirdPartyProof& proof) {
   if (DomainOf(proof.sender) != DomainOf(session.user_id)) {
     return ForbiddenError("The server of who invited you cannot be asked.");
   }
   json::Object third_party;
   third_party.SetString("display_name",
-                        invite->content()["display_name"].StringOr(""));
+                        invite.content()["display_name"].StringOr(""));
   third_party.SetRaw("signed", proof.json);
   json::Object content;
   content.SetString("membership", "invite");
@@ -121,11 +126,15 @@ Status AddJoin(const RoomView& view, const Session& session,
                RoomChange& change) {
   MC_RETURN_IF_ERROR(CheckGuest(view, session));
   Membership now = view.MembershipOf(session.user_id);
-  if (proof && now != Membership::kInvite) {
-    MC_ASSIGN_OR_RETURN(EventDraft invite,
-                        ThirdPartyInvite(view, session, *proof));
-    change.drafts.push_back(std::move(invite));
-    now = Membership::kInvite;
+  if (proof) {
+    MC_ASSIGN_OR_RETURN(const Event* pending,
+                        InviteOfProof(view, session, *proof));
+    if (now != Membership::kInvite) {
+      MC_ASSIGN_OR_RETURN(EventDraft invite,
+                          ThirdPartyInvite(*pending, session, *proof));
+      change.drafts.push_back(std::move(invite));
+      now = Membership::kInvite;
+    }
   }
   MC_ASSIGN_OR_RETURN(const json::Document document,
                       json::Document::ParseView(content));

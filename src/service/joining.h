@@ -9,22 +9,13 @@
 #include <vector>
 
 #include "matrixcore/base/status.h"
-#include "matrixcore/json/value.h"
 #include "matrixcore/room/room_reader.h"
 #include "matrixcore/room/room_writer.h"
 #include "matrixcore/service/accounts.h"
 #include "service/room_settings.h"
+#include "service/third_party_proof.h"
 
 namespace matrixcore {
-
-// The proof that an identity server gives to who was invited by e-mail or phone
-// (spec: POST /join, third_party_signed); `json` is the whole object.
-struct ThirdPartyProof {
-  std::string sender;
-  std::string user_id;
-  std::string token;
-  std::string json;
-};
 
 // What is known of the user and of other rooms before the room is looked at.
 struct JoinFacts {

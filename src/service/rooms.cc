@@ -185,40 +185,72 @@ Extra FurtherFields(json::Value body) {
   return further;
 }
 
-// Spec: POST /join, third_party_signed.
-Result<std::optional<ThirdPartyProof>> ProofOf(json::Value given) {
-  std::optional<ThirdPartyProof> proof;
-  if (given.IsMissing() || given.IsNull()) return proof;
-  const auto sender = given["sender"].AsString();
-  const auto user_id = given["mxid"].AsString();
-  const auto token = given["token"].AsString();
-  if (!sender || !user_id || !token || !given["signatures"].IsObject()) {
-    return BadJsonError(
-        "third_party_signed needs sender, mxid, token and signatures.");
+// What must be asked about before a proof opens the room: keys of which one
+// must be valid; none when there is nothing to ask, or the auth rules say no
+// anyhow.
+Result<std::vector<InviteKey>> KeysToAskAbout(RoomReader& reader,
+                                              const RoomHead& room,
+                                              const std::string& user_id,
+                                              const ThirdPartyProof& proof) {
+  std::vector<InviteKey> keys;
+  MC_ASSIGN_OR_RETURN(const auto row, reader.MembershipOf(user_id, room.nid));
+  if (row && (row->membership == Membership::kJoin ||
+              row->membership == Membership::kInvite)) {
+    return keys;
   }
-  proof = ThirdPartyProof{std::string(*sender), std::string(*user_id),
-                          std::string(*token), std::string(given.raw())};
-  return proof;
+  MC_ASSIGN_OR_RETURN(
+      const EventPtr invite,
+      reader.StateEvent(room, room.state, kTypeThirdPartyInvite, proof.token));
+  if (invite != nullptr) keys = KeysThatSigned(*invite, proof);
+  if (std::any_of(keys.begin(), keys.end(), [](const InviteKey& key) {
+        return key.validity_url.empty();
+      })) {
+    keys.clear();
+  }
+  return keys;
 }
 
 }  // namespace
 
 void RoomService::Join(const Session& session, const JoinRequest& join,
                        RoomDone done) {
-  Result<RoomRequest> request = JoinRequestOf(session, join);
+  std::vector<InviteKey> keys;
+  Result<RoomRequest> request = JoinRequestOf(session, join, keys);
   if (!request.ok()) return done(std::move(request).status());
   request->done = [room_id = request->room_id, done = std::move(done)](
                       Result<RoomRequest::Answer> answer) mutable {
     if (!answer.ok()) return done(std::move(answer).status());
     done(std::move(room_id));
   };
-  deps_.writer.Send(std::move(*request));
+  if (keys.empty()) return deps_.writer.Send(std::move(*request));
+  SendIfValid(std::move(*request), std::move(keys));
+}
+
+// Spec: POST /join, "key validity checking".
+void RoomService::SendIfValid(RoomRequest request,
+                              std::vector<InviteKey> keys) {
+  const InviteKey key = std::move(keys.back());
+  keys.pop_back();
+  deps_.identity.CheckKey(
+      key.validity_url, key.public_key,
+      [this, request = std::move(request),
+       keys = std::move(keys)](Status valid) mutable {
+        if (!valid.ok() && keys.empty()) return request.done(std::move(valid));
+        GoOn([this, ok = valid.ok(), request = std::move(request),
+              keys = std::move(keys)]() mutable {
+          if (ok) return deps_.writer.Send(std::move(request));
+          SendIfValid(std::move(request), std::move(keys));
+        });
+      });
 }
 
 Result<RoomRequest> RoomService::JoinRequestOf(const Session& session,
-                                               const JoinRequest& join) {
-  MC_ASSIGN_OR_RETURN(std::optional<ThirdPartyProof> proof,
-                      ProofOf(join.third_party_signed));
+                                               const JoinRequest& join,
+                                               std::vector<InviteKey>& keys) {
+  std::optional<ThirdPartyProof> proof;
+  if (join.third_party_signed) {
+    MC_ASSIGN_OR_RETURN(proof, ReadThirdPartyProof(join.third_party_signed));
+  }
   RoomHead head;
   JoinFacts facts;
   {
@@ -227,6 +259,10 @@ Result<RoomRequest> RoomService::JoinRequestOf(const Session& session,
     RoomReader reader(*snapshot, deps_.caches);
     MC_ASSIGN_OR_RETURN(head, FindRoom(reader, join.room_id_or_alias));
     MC_ASSIGN_OR_RETURN(facts, ReadJoinFacts(reader, head, session.user_id));
+    if (proof) {
+      MC_ASSIGN_OR_RETURN(
+          keys, KeysToAskAbout(reader, head, session.user_id, *proof));
+    }
   }
   MC_ASSIGN_OR_RETURN(std::string content,
                       MemberContent("join", session.user_id, join.reason,

@@ -3,7 +3,8 @@ set(SRCS_rooms canonical_alias.cc client_events.cc client_relations.cc directory
                messages.cc notice_purge.cc openid.cc relations.cc reports.cc room_creation.cc
                room_preview_json.cc room_settings.cc room_tables.cc room_upgrade.cc
                room_window.cc rooms.cc search.cc search_follower.cc spaces.cc
-               state_rules.cc third_party_invites.cc user_directory.cc)
+               state_rules.cc third_party_invites.cc third_party_proof.cc
+               user_directory.cc)
 set(HDRS_rooms client_events.h directory.h event_filter.h history.h identity.h legacy_sync.h
                messages.h notice_purge.h openid.h relations.h reports.h room_tables.h rooms.h search.h
                search_follower.h user_directory.h)

@@ -1,10 +1,5 @@
 // Spec: client-server API, "Guest Access", "Room Previews", "Invite
 // permission", and what a state event must fulfil.
-#include "matrixcore/base/random.h"
-#include "matrixcore/crypto/base64.h"
-#include "matrixcore/crypto/ed25519.h"
-#include "matrixcore/event/signing.h"
-#include "matrixcore/json/object.h"
 #include "scenario/scenario.h"
 
 namespace matrixcore {
@@ -335,33 +330,6 @@ TEST_F(StateRulesTest, AProofOfAThirdPartyGoesWithAnInviteOfTheRoom) {
                "t")
           .ok());
   EXPECT_EQ(join(proof), "403 M_FORBIDDEN");
-}
-
-// Spec: POST /join, third_party_signed: the identity server's key signed for
-// the user who joins.
-TEST_F(StateRulesTest, AProofOfAThirdPartyOpensTheRoom) {
-  const auto random = NewSeededRandom(3);
-  const SigningKey key = SigningKey::Generate(*random, "0");
-  const User bob = server_.Register("bob");
-  const User carol = server_.Register("carol");
-  const std::string room = CreateRoom(alice_);
-  ASSERT_TRUE(SetState(alice_, room, "m.room.third_party_invite",
-                       fmt::format(R"({{"display_name":"b","public_key":"{}",
-                               "key_validity_url":"https://i.example"}})",
-                                   Base64Encode(key.public_key())),
-                       "t")
-                  .ok());
-  json::Object proof;
-  proof.SetString("mxid", bob.user_id);
-  proof.SetString("sender", alice_.user_id);
-  proof.SetString("token", "t");
-  ASSERT_TRUE(SignJson(&proof, "i.example", key).ok());
-  const std::string body =
-      fmt::format(R"({{"third_party_signed":{}}})", proof.ToJson());
-  EXPECT_EQ(Post(carol, room, "join", body).Outcome(), "403 M_FORBIDDEN");
-  EXPECT_EQ(Post(bob, room, "join", body).Outcome(), "200");
-  EXPECT_THAT(State(alice_, room, "m.room.member", bob.user_id),
-              HasSubstr(R"("membership":"join")"));
 }
 
 }  // namespace

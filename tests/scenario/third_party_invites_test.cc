@@ -1,9 +1,14 @@
 // Spec: client-server API, "Third-party invites".
+#include "matrixcore/base/random.h"
+#include "matrixcore/crypto/base64.h"
+#include "matrixcore/event/signing.h"
+#include "matrixcore/json/object.h"
 #include "scenario/scenario.h"
 
 namespace matrixcore {
 namespace {
 
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -153,6 +158,93 @@ TEST_F(ThirdPartyInviteTest, AnIdentityServerThatFailsIsNotOurs) {
   answer_ = nullptr;
   EXPECT_EQ(Post(alice_, room_, "invite", Invitee("c@c.example")).Outcome(),
             "502 M_CONNECTION_FAILED");
+}
+
+// --- POST /join, third_party_signed ---
+
+// An invite whose token the identity server signed for bob.
+class ThirdPartyProofTest : public FakeNetwork, public ScenarioTest {
+ protected:
+  ThirdPartyProofTest() : ScenarioTest(NetworkOptions()) {
+    answer_ = [this](const HttpClient::Outgoing&) {
+      return HttpResponse{.status = status_, .body = validity_};
+    };
+  }
+
+  // `more` are further members of the event's content.
+  void StoreInvite(std::string_view more) {
+    const Answer set =
+        SetState(alice_, room_, "m.room.third_party_invite",
+                 fmt::format(R"({{"display_name":"b","public_key":"{}"{}}})",
+                             key(), more),
+                 "t");
+    ASSERT_TRUE(set.ok()) << set.text();
+  }
+  std::string key() const { return Base64Encode(key_.public_key()); }
+  std::string JoinOf(const User& user) {
+    json::Object proof;
+    proof.SetString("mxid", bob_.user_id);
+    proof.SetString("sender", alice_.user_id);
+    proof.SetString("token", "t");
+    EXPECT_TRUE(SignJson(&proof, "i.example", key_).ok());
+    return Post(user, room_, "join",
+                fmt::format(R"({{"third_party_signed":{}}})", proof.ToJson()))
+        .Outcome();
+  }
+
+  std::unique_ptr<Random> random_ = NewSeededRandom(3);
+  SigningKey key_ = SigningKey::Generate(*random_, "0");
+  User alice_ = server_.Register("alice");
+  User bob_ = server_.Register("bob");
+  std::string room_ = CreateRoom(alice_);
+  int status_ = 200;
+  std::string validity_ = R"({"valid":true})";
+};
+
+TEST_F(ThirdPartyProofTest, OpensTheRoomForTheInvited) {
+  StoreInvite(R"(,"key_validity_url":"https://i.example/valid")");
+  const User carol = server_.Register("carol");
+  EXPECT_EQ(JoinOf(carol), "403 M_FORBIDDEN");
+  asked_.clear();
+  EXPECT_EQ(JoinOf(bob_), "200");
+  EXPECT_THAT(asked_, ElementsAre("https://i.example/valid?public_key=" +
+                                  PercentEncode(key())));
+  EXPECT_THAT(State(alice_, room_, "m.room.member", bob_.user_id),
+              HasSubstr(R"("membership":"join")"));
+}
+
+TEST_F(ThirdPartyProofTest, AKeyThatIsValidNoMoreOpensNothing) {
+  StoreInvite(R"(,"key_validity_url":"https://i.example/valid?a=b")");
+  validity_ = R"({"valid":false})";
+  EXPECT_EQ(JoinOf(bob_), "403 M_FORBIDDEN");
+  validity_ = "[]";
+  EXPECT_EQ(JoinOf(bob_), "403 M_FORBIDDEN");
+  status_ = 500;
+  EXPECT_EQ(JoinOf(bob_), "502 M_CONNECTION_FAILED");
+  EXPECT_THAT(asked_, Each("https://i.example/valid?a=b&public_key=" +
+                           PercentEncode(key())));
+  EXPECT_EQ(State(alice_, room_, "m.room.member", bob_.user_id), "");
+}
+
+TEST_F(ThirdPartyProofTest, KeysWithoutAUrlAreValid) {
+  StoreInvite(fmt::format(R"(,"public_keys":[{{"public_key":"{}"}}])", key()));
+  EXPECT_EQ(JoinOf(bob_), "200");
+  EXPECT_THAT(asked_, IsEmpty());
+}
+
+TEST_F(ThirdPartyProofTest, OnlyTheWebIsAsked) {
+  StoreInvite(R"(,"key_validity_url":"http://i.example/valid")");
+  EXPECT_EQ(JoinOf(bob_), "403 M_FORBIDDEN");
+  EXPECT_THAT(asked_, IsEmpty());
+}
+
+// Who was invited needs no proof; one that is given must go with an invite.
+TEST_F(ThirdPartyProofTest, IsCheckedAlsoWhenItIsNotNeeded) {
+  Invite(alice_, room_, bob_);
+  EXPECT_EQ(JoinOf(bob_), "403 M_FORBIDDEN");
+  StoreInvite(R"(,"key_validity_url":"https://i.example/valid")");
+  EXPECT_EQ(JoinOf(bob_), "200");
+  EXPECT_THAT(asked_, IsEmpty());
 }
 
 class NoNetworkTest : public ScenarioTest {};

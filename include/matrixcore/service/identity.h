@@ -36,7 +36,7 @@ struct ThirdPartyInvitation {
   std::string sender_avatar_url = {};
 };
 
-// Thread-safe.  Errors of both functions: M_INVALID_PARAM (id_server is no
+// Thread-safe.  Errors of Lookup and Store: M_INVALID_PARAM (id_server is no
 // server name), M_CONNECTION_FAILED (it cannot be reached, or makes no sense),
 // M_TERMS_NOT_SIGNED, M_FORBIDDEN (it refuses the token).
 class IdentityClient {
@@ -62,6 +62,12 @@ class IdentityClient {
   using StoredInvite = UniqueFunction<void(Result<Stored>)>;
   void Store(const ThirdPartyInvitee& invitee,
              const ThirdPartyInvitation& invitation, StoredInvite done);
+
+  // Whether an identity server's key still counts: asks at `url`, which an
+  // event names.  M_FORBIDDEN when it does not, or the URL is none of the web;
+  // M_CONNECTION_FAILED.  `done` as above.
+  void CheckKey(const std::string& url, const std::string& public_key,
+                UniqueFunction<void(Status)> done);
 
  private:
   HttpClient* const client_;

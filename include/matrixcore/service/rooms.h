@@ -62,7 +62,7 @@ struct RoomUpgrade {
   std::vector<std::string> additional_creators;
 };
 
-struct ThirdPartyProof;  // service/joining.h
+struct InviteKey;  // service/third_party_proof.h
 
 // POST /join.
 struct JoinRequest {
@@ -133,7 +133,8 @@ class RoomService {
   // server authorises the join when one of its users may invite.  Who comes
   // from the room that this one replaces keeps their settings.
   // M_GUEST_ACCESS_FORBIDDEN for guests; M_FORBIDDEN also for a proof of a
-  // third party that goes with no invite; M_BAD_JSON for a malformed one.
+  // third party that goes with no invite, or whose key is valid no more, which
+  // is asked where the invite says; M_BAD_JSON for a malformed one.
   void Join(const Session& session, const JoinRequest& request, RoomDone done);
   void Knock(const Session& session, std::string_view room_id_or_alias,
              const std::optional<std::string>& reason, RoomDone done);
@@ -184,9 +185,11 @@ class RoomService {
   Status CheckInitialState(const NewRoom& room,
                            std::string_view own_alias) const;
   Status CheckLocalAlias(std::string_view alias) const;
-  // Without its `done`.
+  // Without its `done`.  `keys`: one of them must be valid, if there are any.
   Result<RoomRequest> JoinRequestOf(const Session& session,
-                                    const JoinRequest& join);
+                                    const JoinRequest& join,
+                                    std::vector<InviteKey>& keys);
+  void SendIfValid(RoomRequest request, std::vector<InviteKey> keys);
   Result<RoomHead> FindRoom(RoomReader& reader, std::string_view id_or_alias);
   Result<std::string> RemoveAlias(const Session& session,
                                   const std::string& alias);
