@@ -100,7 +100,7 @@ LoadedRoom::NewSnap LoadedRoom::PushState(const StateDeltaEntry& change) {
   made.parent = head.state;
   made.snap = ++head.last_snap;
   made.height = lineage.empty() ? 1 : lineage.back().height + 1;
-  const uint32_t base_height = made.height & (made.height - 1);
+  const uint32_t base_height = BaseHeightOf(made.height, head.last_key);
   // Newest first: what is nearer to the new state wins.
   std::vector<StateDeltaEntry> delta = {change};
   while (!lineage.empty() && lineage.back().height > base_height) {
@@ -108,6 +108,9 @@ LoadedRoom::NewSnap LoadedRoom::PushState(const StateDeltaEntry& change) {
     lineage.pop_back();
   }
   made.base = lineage.empty() ? 0 : lineage.back().snap;
+  if (made.base == 0) {
+    std::erase_if(delta, [](const StateDeltaEntry& e) { return e.event == 0; });
+  }
   made.delta = EncodeStateDelta(delta);
   lineage.push_back({made.snap, made.height, std::move(delta)});
   head.state = made.snap;

@@ -123,7 +123,14 @@ struct RoomCaches::Rep {
   const size_t max_room_states;
 };
 
-// --- Encoding of state deltas ---
+// --- State deltas ---
+
+// The height of the base of the next state of a lineage, in a room that has
+// given `last_key` key numbers; 0 is the empty state (see tables::StateSnaps).
+inline uint32_t BaseHeightOf(uint32_t height, StateKeyNum last_key) {
+  const uint32_t below = height & (height - 1);
+  return height - below >= last_key ? 0 : below;
+}
 
 struct StateDeltaEntry {
   StateKeyNum key = 0;

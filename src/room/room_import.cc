@@ -179,7 +179,7 @@ Result<StateSnap> Importer::NewSnap(StateSnap parent, const StateTree& state) {
   if (parent != 0) {
     MC_ASSIGN_OR_RETURN(StateSnapRow at, states_.RowOf(parent));
     row.height = at.height + 1;
-    base_height = row.height & (row.height - 1);
+    base_height = BaseHeightOf(row.height, head_.last_key);
     while (base != 0 && at.height > base_height) {
       base = at.base;
       if (base != 0) {

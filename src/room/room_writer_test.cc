@@ -386,7 +386,10 @@ TEST_F(RoomWriterTest, EveryStateCanBeReadBack) {
     state[key] = event.event->event_id();
     ASSERT_EQ(read(event.after), state) << event.idx;
   }
-  // No state is far from the empty one.
+  // No state is far from the empty one: of the room's 24 keys, not of its 204
+  // changes, depends how many rows one is made from.
+  EXPECT_EQ(head.last_key, 24u);
+  EXPECT_EQ(head.last_snap, 204u);
   for (StateSnap snap = 1; snap <= head.last_snap; ++snap) {
     int rows = 0;
     for (StateSnap at = snap; at != 0; ++rows) {
@@ -396,7 +399,7 @@ TEST_F(RoomWriterTest, EveryStateCanBeReadBack) {
               .value();
       at = static_cast<StateSnap>(CellInt((*row)[tables::StateSnaps::kBase]));
     }
-    EXPECT_LE(rows, 8);
+    EXPECT_LE(rows, 6) << snap;
   }
 }
 

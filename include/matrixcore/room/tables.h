@@ -105,9 +105,9 @@ struct StateKeys {
 };
 extern const TableSpec kStateKeys;
 
-// State snapshots: a delta to `base`, which is never far away: the lineage's
-// heights form skip deltas (base height = height & (height - 1)), so that
-// reading a state costs at most log2(height) rows however old the room is.
+// State snapshots: a delta to `base`; the lineage's heights form skip deltas
+// (base height = height & (height - 1)), with the whole state every so often
+// (base 0), so that one is read from about log2(keys) rows, however old.
 struct StateSnaps {
   enum Column : uint32_t {
     kRoom,
