@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "matrixcore/id/identifiers.h"
+#include "matrixcore/room/auth_tables.h"
 #include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/tables.h"
 #include "room/find_room.h"
@@ -283,6 +284,7 @@ Status HistoryPurge::DeleteEvents() {
           continue;
         }
         batch.DeleteRow(tables::kEvents, {head_.nid, int64_t{below}});
+        batch.DeleteRow(tables::kAuthEdges, {head_.nid, int64_t{below}});
         gone.push_back(std::move(row));
       }
       MC_RETURN_IF_ERROR(ForgetTargets(*snapshot, gone, batch));

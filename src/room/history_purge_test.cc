@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "matrixcore/room/auth_tables.h"
 #include "matrixcore/room/room_check.h"
 #include "room/test_room.h"
 #include "room/test_stores.h"
@@ -187,6 +188,34 @@ TEST_P(HistoryPurgeTest, StatesBelowTheCutGo) {
   OpenReader reader(server_);
   const RoomHead head = reader.Head(room_);
   EXPECT_EQ(reader->StateEvents(head, head.state).value().size(), 6u);
+}
+
+TEST_P(HistoryPurgeTest, AuthEdgesGoWithTheirEvents) {
+  const auto edges = [this] {
+    std::vector<EventIdx> idxs;
+    const auto snapshot = store_->NewSnapshot().value();
+    const auto rows = snapshot->Scan({.table = &tables::kAuthEdges}).value();
+    for (const Row& row : rows) {
+      idxs.push_back(
+          static_cast<EventIdx>(CellInt(row[tables::AuthEdges::kIdx])));
+    }
+    return idxs;
+  };
+  const auto states = [this] {
+    std::vector<EventIdx> idxs;
+    const auto snapshot = store_->NewSnapshot().value();
+    const auto rows = snapshot->Scan({.table = &tables::kEvents}).value();
+    for (const Row& row : rows) {
+      if (IsNull(row[tables::Events::kStateKey])) continue;
+      idxs.push_back(static_cast<EventIdx>(CellInt(row[tables::Events::kIdx])));
+    }
+    return idxs;
+  };
+  const size_t before = edges().size();
+  EXPECT_EQ(edges(), states());
+  ASSERT_TRUE(Purge({.before_event_id = cut_, .delete_local = true}).ok());
+  EXPECT_LT(edges().size(), before);
+  EXPECT_EQ(edges(), states());
 }
 
 TEST_P(HistoryPurgeTest, SaysWhatIsNotThere) {

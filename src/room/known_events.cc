@@ -1,5 +1,7 @@
 #include "room/known_events.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "matrixcore/room/tables.h"
@@ -37,6 +39,21 @@ Result<KnownEvents::StoredPtr> KnownEvents::At(EventIdx idx) {
       std::optional<Row> row,
       snapshot_->Get(tables::kEvents, {Cell(room_), Cell(int64_t{idx})}));
   return row ? Take(std::move(*row)) : StoredPtr();
+}
+
+Status KnownEvents::Load(std::span<const EventIdx> idxs) {
+  std::vector<EventIdx> missing;
+  for (const EventIdx idx : idxs) {
+    if (!pinned_.contains(idx) && !events_.Get(idx)) missing.push_back(idx);
+  }
+  if (missing.empty()) return OkStatus();
+  std::sort(missing.begin(), missing.end());
+  MC_ASSIGN_OR_RETURN(std::vector<std::optional<Row>> rows,
+                      ReadEventRows(*snapshot_, room_, missing));
+  for (std::optional<Row>& row : rows) {
+    if (row) Take(std::move(*row));
+  }
+  return OkStatus();
 }
 
 Result<KnownEvents::StoredPtr> KnownEvents::Find(std::string_view event_id) {

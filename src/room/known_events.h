@@ -5,6 +5,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,10 +27,15 @@ class KnownEvents {
   // What is not remembered is read from there.  Outlives the calls until the
   // next Use.
   void Use(Snapshot& snapshot) { snapshot_ = &snapshot; }
+  Snapshot& snapshot() { return *snapshot_; }
+  RoomNid room() const { return room_; }
 
   // Null when the room has no such event, or its row cannot be read.
   Result<StoredPtr> Find(std::string_view event_id);
   Result<StoredPtr> At(EventIdx idx);
+  // Remembers many that At is about to be asked for, in as few reads as can be;
+  // `idxs` ascending or descending.  Fewer than the budget holds.
+  Status Load(std::span<const EventIdx> idxs);
   // The same, as the snapshot has it now.
   Result<StoredPtr> Fresh(std::string_view event_id);
 

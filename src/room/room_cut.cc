@@ -8,6 +8,7 @@
 
 #include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/tables.h"
+#include "room/auth_chain.h"
 #include "room/known_events.h"
 #include "room/room_caches.h"
 #include "room/rows.h"
@@ -23,20 +24,14 @@ std::vector<EventIdx> Sorted(const absl::flat_hash_set<EventIdx>& set) {
   return sorted;
 }
 
-// Adds the auth events of those in `open`, and theirs, to `needed`.
-Status Close(KnownEvents& events, std::vector<EventIdx> open,
+// Adds those in `open` and their auth chains to `needed`.
+Status Close(KnownEvents& events, const std::vector<EventIdx>& open,
              absl::flat_hash_set<EventIdx>& needed) {
-  while (!open.empty()) {
-    const EventIdx idx = open.back();
-    open.pop_back();
-    if (!needed.insert(idx).second) continue;
-    MC_ASSIGN_OR_RETURN(const KnownEvents::StoredPtr stored, events.At(idx));
-    if (stored == nullptr) continue;
-    MC_ASSIGN_OR_RETURN(const auto auth, AuthEventsOf(*stored->event, events));
-    for (const KnownEvents::StoredPtr& event : auth) {
-      if (event != nullptr) open.push_back(event->idx);
-    }
-  }
+  MC_ASSIGN_OR_RETURN(const std::vector<EventIdx> chain,
+                      AuthChainOf(events, open, [&needed](EventIdx idx) {
+                        return needed.contains(idx);
+                      }));
+  needed.insert(chain.begin(), chain.end());
   return OkStatus();
 }
 
@@ -100,7 +95,7 @@ Result<CutNeeds> FindCutNeeds(
         if (idx < cut) open.push_back(idx);
       }
     }
-    MC_RETURN_IF_ERROR(Close(events, std::move(open), needed));
+    MC_RETURN_IF_ERROR(Close(events, open, needed));
     if (progress && !progress(last - cut + 1, head.last_idx - cut + 1)) {
       return Status(StatusCode::kAborted, "ended before it was done");
     }
@@ -118,9 +113,7 @@ Result<std::vector<EventIdx>> AuthClosure(Store& store, const RoomHead& head,
                       store.NewSnapshot());
   KnownEvents known(head.nid, *head.rules, kEventBudget);
   known.Use(*snapshot);
-  absl::flat_hash_set<EventIdx> needed;
-  MC_RETURN_IF_ERROR(Close(known, std::move(events), needed));
-  return Sorted(needed);
+  return AuthChainOf(known, events);
 }
 
 }  // namespace matrixcore

@@ -13,10 +13,12 @@
 #include "matrixcore/event/types.h"
 #include "matrixcore/event/views.h"
 #include "matrixcore/id/identifiers.h"
+#include "matrixcore/room/auth_tables.h"
 #include "matrixcore/room/room_preview.h"
 #include "matrixcore/room/room_rows.h"
 #include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/tables.h"
+#include "room/auth_chain.h"
 #include "room/auth_sources.h"
 #include "room/edits.h"
 #include "room/known_events.h"
@@ -366,6 +368,12 @@ Status Importer::Add(const RoomFileEvent& event) {
     }
   } else {
     has_outliers_ = true;
+  }
+  if (event.event->is_state()) {
+    MC_ASSIGN_OR_RETURN(const auto auth, AuthEventsOf(*event.event, events_));
+    const EventIdx idx = added.stored.idx;
+    batch_.PutRow(tables::kAuthEdges,
+                  {head_.nid, int64_t{idx}, Blob{AuthEdgesOf(idx, auth)}});
   }
   batch_.PutRow(tables::kEvents,
                 RowFromEvent(added.stored, head_.nid, added.pos));

@@ -4,13 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <map>
-#include <set>
-
-#include "matrixcore/event/signing.h"
-#include "matrixcore/json/value.h"
 #include "matrixcore/room/room_export.h"
 #include "matrixcore/room/room_rows.h"
+#include "room/room_files.h"
 #include "room/test_room.h"
 #include "room/test_stores.h"
 #include "vectors/vectors.h"
@@ -21,16 +17,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-RoomFileReader ReaderOf(std::string text) {
-  auto rest = std::make_shared<std::string>(std::move(text));
-  return RoomFileReader([rest](char* buffer, size_t size) {
-    const size_t take = std::min({size, size_t{10'000}, rest->size()});
-    std::copy_n(rest->data(), take, buffer);
-    rest->erase(0, take);
-    return Result<size_t>(take);
-  });
-}
 
 // The text without its first and last line, which name the time.
 std::string Body(const std::string& text) {
@@ -166,57 +152,11 @@ TEST_P(RoomImportTest, TheRoomGoesOn) {
       Membership::kLeave);
 }
 
-// Generated rooms with forks, merges and conflicts (tests/vectors/genroom),
-// with signatures that can be verified.
-std::string ForkedRoomFile(const std::string& folder, Random& random) {
-  const std::vector<std::string> lines =
-      vectors::ReadLines("genroom/" + folder + "/pdus.jsonl");
-  const json::Document create = json::Document::Parse(lines[0]).value();
-  const RoomVersionRules& rules =
-      *FindRoomVersion(create.root()["content"]["room_version"].StringOr("1"));
-  std::string text;
-  RoomFileWriter writer([&text](std::string_view bytes) {
-    text += bytes;
-    return OkStatus();
-  });
-  std::map<std::string, SigningKey> keys;
-  std::set<std::string> ends;
-  for (const std::string& line : lines) {
-    EventPtr event = Event::Parse(line, rules).value();
-    if (ends.empty()) {
-      EXPECT_TRUE(
-          writer
-              .Write(RoomFileHeader{
-                  .room_id = event->room_id(), .rules = &rules, .server = "y"})
-              .ok());
-    }
-    for (const std::string& server : RequiredSigners(*event)) {
-      const auto [key, made] =
-          keys.try_emplace(server, SigningKey::Generate(random, "vector"));
-      if (made) {
-        EXPECT_TRUE(writer
-                        .Write(RoomFileKey{server, key->second.key_id(),
-                                           key->second.public_key()})
-                        .ok());
-      }
-      event = SignEvent(*event, server, key->second).value();
-    }
-    for (const std::string& prev : event->prev_events()) ends.erase(prev);
-    ends.insert(event->event_id());
-    EXPECT_TRUE(writer.Write(RoomFileEvent{.event = event}).ok());
-  }
-  EXPECT_TRUE(
-      writer.Write(RoomFileHead{.extremities = {ends.begin(), ends.end()}})
-          .ok());
-  EXPECT_TRUE(writer.Finish().ok());
-  return text;
-}
-
 TEST_P(RoomImportTest, ForkedRoomsOfEveryVersionComeInAndOutAgain) {
-  for (const std::string folder : {"v1-s1", "v2-s13", "v3-s13", "v6-s13",
-                                   "v9-s13", "v10-s13", "v11-s13", "v12-s13"}) {
-    SCOPED_TRACE(folder);
-    const std::string text = ForkedRoomFile(folder, *server_.random);
+  for (const std::string name : kForkedRooms) {
+    SCOPED_TRACE(name);
+    const std::string text =
+        ForkedRoomFile(vectors::ReadLines(name), *server_.random);
     const auto imported = Import(text, 7);
     ASSERT_TRUE(imported.ok()) << imported.status().ToString();
     EXPECT_THAT(findings_, IsEmpty());

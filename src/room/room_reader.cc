@@ -85,51 +85,6 @@ Result<std::optional<RoomReader::Located>> RoomReader::Event(
   return std::optional<Located>(Located{room, std::move(stored)});
 }
 
-namespace {
-
-// The rows of those events, which are put in order.  The first events of a room
-// are its state, one beside the other: such runs are read at once.
-Result<std::vector<std::optional<Row>>> EventRows(
-    Snapshot& snapshot, RoomNid room,
-    std::vector<std::pair<EventIdx, size_t>>& events) {
-  constexpr size_t kRun = 3;
-  std::sort(events.begin(), events.end());
-  std::vector<std::optional<Row>> found(events.size());
-  std::vector<Row> keys;
-  std::vector<size_t> places;
-  for (size_t begin = 0; begin < events.size();) {
-    size_t end = begin + 1;
-    while (end < events.size() &&
-           events[end].first == events[end - 1].first + 1) {
-      ++end;
-    }
-    if (end - begin < kRun) {
-      keys.push_back({Cell(room), Number(events[begin].first)});
-      places.push_back(begin++);
-      continue;
-    }
-    MC_ASSIGN_OR_RETURN(
-        std::vector<Row> rows,
-        snapshot.Scan(
-            {.table = &tables::kEvents,
-             .prefix = {Cell(room)},
-             .from = ScanSpec::Bound{Number(events[begin].first), true},
-             .to = ScanSpec::Bound{Number(events[end - 1].first), true}}));
-    for (Row& row : rows) {
-      const auto idx = static_cast<EventIdx>(CellInt(row[Events::kIdx]));
-      found[begin + (idx - events[begin].first)] = std::move(row);
-    }
-    begin = end;
-  }
-  if (keys.empty()) return found;
-  MC_ASSIGN_OR_RETURN(auto rows, snapshot.GetMany(tables::kEvents, keys));
-  for (size_t i = 0; i < rows.size(); ++i)
-    found[places[i]] = std::move(rows[i]);
-  return found;
-}
-
-}  // namespace
-
 Result<std::vector<EventPtr>> RoomReader::Events(
     const RoomHead& room, std::span<const EventIdx> idxs) {
   MC_ASSIGN_OR_RETURN(std::vector<StoredEvent> stored,
@@ -153,7 +108,11 @@ Result<std::vector<StoredEvent>> RoomReader::StoredEvents(
     }
   }
   if (missing.empty()) return events;
-  MC_ASSIGN_OR_RETURN(auto rows, EventRows(snapshot_, room.nid, missing));
+  std::sort(missing.begin(), missing.end());
+  std::vector<EventIdx> ascending;
+  ascending.reserve(missing.size());
+  for (const auto& [idx, place] : missing) ascending.push_back(idx);
+  MC_ASSIGN_OR_RETURN(auto rows, ReadEventRows(snapshot_, room.nid, ascending));
   for (size_t i = 0; i < rows.size(); ++i) {
     StoredEvent& event = events[missing[i].second];
     if (!rows[i]) return Damaged(room, "event", missing[i].first);

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "matrixcore/room/auth_tables.h"
 #include "matrixcore/room/tables.h"
 
 namespace matrixcore {
@@ -16,11 +17,11 @@ constexpr size_t kRowsAtOnce = 500;
 
 // Those of the room floor, the events last: what is left of a broken-off
 // deletion can still be looked at.
-constexpr std::array<const TableSpec*, 10> kTables = {
-    &tables::kRelations,      &tables::kRelationTargets, &tables::kThreadUsers,
-    &tables::kLateEvents,     &tables::kRoomPreviews,    &tables::kRoomCuts,
-    &tables::kEvents,         &tables::kStateSnaps,      &tables::kStateKeys,
-    &tables::kRoomSigningKeys};
+constexpr std::array<const TableSpec*, 11> kTables = {
+    &tables::kRelations,  &tables::kRelationTargets, &tables::kThreadUsers,
+    &tables::kLateEvents, &tables::kRoomPreviews,    &tables::kRoomCuts,
+    &tables::kEvents,     &tables::kAuthEdges,       &tables::kStateSnaps,
+    &tables::kStateKeys,  &tables::kRoomSigningKeys};
 
 BatchRow KeyOf(const TableSpec& table, const Row& row) {
   BatchRow key;

@@ -10,8 +10,10 @@
 #include "matrixcore/event/types.h"
 #include "matrixcore/event/views.h"
 #include "matrixcore/id/identifiers.h"
+#include "matrixcore/room/auth_tables.h"
 #include "matrixcore/room/room_preview.h"
 #include "matrixcore/room/tables.h"
+#include "room/auth_chain.h"
 #include "room/auth_sources.h"
 #include "room/rows.h"
 
@@ -38,6 +40,8 @@ struct RoomWork::Draft {
   std::vector<NewEvent> events;
   std::map<StateKey, StateKeyNum> new_keys;
   absl::flat_hash_map<StateKeyNum, size_t> state;  // Into `events`.
+  // Rows of tables::kAuthEdges.
+  std::vector<std::pair<EventIdx, std::string>> auth_edges;
   struct Redaction {
     StoredEvent target;
     EventPtr original;  // The target before it was redacted.
@@ -133,21 +137,37 @@ class RoomWork::View : public RoomView {
                                           type, key);
   }
 
+  // The number of what Find finds.
+  EventIdx NumberOf(std::string_view type, std::string_view state_key) const {
+    const Result<StateKeyNum> key = KeyNum(type, state_key);
+    if (!key.ok()) {
+      if (failure_.ok()) failure_ = key.status();
+      return 0;
+    }
+    const auto added = draft_.state.find(*key);
+    if (added != draft_.state.end()) {
+      return draft_.events[added->second].stored.idx;
+    }
+    const auto& current = work_.room_.current;
+    return *key < current.size() ? current[*key] : 0;
+  }
+
   // The first failure of a look-up.
   const Status& failure() const { return failure_; }
 
  private:
-  Result<const Event*> Lookup(std::string_view type,
-                              std::string_view state_key) const {
-    StateKeyNum key = 0;
+  Result<StateKeyNum> KeyNum(std::string_view type,
+                             std::string_view state_key) const {
     if (!draft_.new_keys.empty()) {
       const auto it = draft_.new_keys.find(
           StateKey{std::string(type), std::string(state_key)});
-      if (it != draft_.new_keys.end()) key = it->second;
+      if (it != draft_.new_keys.end()) return it->second;
     }
-    if (key == 0) {
-      MC_ASSIGN_OR_RETURN(key, work_.FindKey(type, state_key));
-    }
+    return work_.FindKey(type, state_key);
+  }
+  Result<const Event*> Lookup(std::string_view type,
+                              std::string_view state_key) const {
+    MC_ASSIGN_OR_RETURN(const StateKeyNum key, KeyNum(type, state_key));
     if (key == 0) return nullptr;
     const auto added = draft_.state.find(key);
     if (added != draft_.state.end()) {
@@ -346,6 +366,7 @@ Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
   MC_ASSIGN_OR_RETURN(const json::Document content,
                       json::Document::ParseView(draft.content));
   std::vector<AuthEvent> auth_events;
+  std::vector<EventIdx> auth_numbers;
   EventPlace place;
   place.room_id = work.head.room_id;
   place.prev_events = work.head.extremities;
@@ -363,6 +384,7 @@ Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
       if (event == nullptr) continue;
       place.auth_events.push_back(event->event_id());
       auth_events.push_back({event, false});
+      auth_numbers.push_back(view.NumberOf(key.type, key.state_key));
     }
   }
   MC_RETURN_IF_ERROR(view.failure());
@@ -416,6 +438,9 @@ Status RoomWork::AddDraft(const EventDraft& draft, View& view, Draft& work) {
     }
     work.state[num] = work.events.size();
     if (made.Is(kTypePolicy, "")) work.sets_policy = true;
+    const EventIdx idx = added.stored.idx;
+    work.auth_edges.emplace_back(idx,
+                                 EncodeAuthEdges(idx, std::move(auth_numbers)));
   }
   work.head.max_ts = std::max(work.head.max_ts, made.origin_server_ts());
   added.stored.max_ts = work.head.max_ts;
@@ -602,6 +627,10 @@ void RoomWork::Apply(Draft&& work, const RoomRequest* request) {
     batch_.PutRow(tables::kStateKeys,
                   {RoomCell(), int64_t{num}, key.type, key.state_key});
     room_.new_keys.emplace(key, num);
+  }
+  for (auto& [idx, edges] : work.auth_edges) {
+    batch_.PutRow(tables::kAuthEdges,
+                  {RoomCell(), int64_t{idx}, Blob{std::move(edges)}});
   }
   for (NewEvent& added : work.events) {
     added.pos = batch_.NewPosition();

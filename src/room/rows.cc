@@ -90,6 +90,42 @@ Result<StoredEvent> EventFromRow(Row row, const RoomVersionRules& rules) {
   return stored;
 }
 
+Result<std::vector<std::optional<Row>>> ReadEventRows(
+    Snapshot& snapshot, RoomNid room, std::span<const EventIdx> ascending) {
+  constexpr size_t kRun = 3;
+  std::vector<std::optional<Row>> found(ascending.size());
+  std::vector<Row> keys;
+  std::vector<size_t> places;
+  for (size_t begin = 0; begin < ascending.size();) {
+    size_t end = begin + 1;
+    while (end < ascending.size() && ascending[end] == ascending[end - 1] + 1) {
+      ++end;
+    }
+    if (end - begin < kRun) {
+      keys.push_back({Cell(room), Cell(int64_t{ascending[begin]})});
+      places.push_back(begin++);
+      continue;
+    }
+    MC_ASSIGN_OR_RETURN(
+        std::vector<Row> rows,
+        snapshot.Scan(
+            {.table = &tables::kEvents,
+             .prefix = {Cell(room)},
+             .from = ScanSpec::Bound{Cell(int64_t{ascending[begin]}), true},
+             .to = ScanSpec::Bound{Cell(int64_t{ascending[end - 1]}), true}}));
+    for (Row& row : rows) {
+      const EventIdx idx = Narrow(row[Events::kIdx]);
+      found[begin + (idx - ascending[begin])] = std::move(row);
+    }
+    begin = end;
+  }
+  if (keys.empty()) return found;
+  MC_ASSIGN_OR_RETURN(auto rows, snapshot.GetMany(tables::kEvents, keys));
+  for (size_t i = 0; i < rows.size(); ++i)
+    found[places[i]] = std::move(rows[i]);
+  return found;
+}
+
 MembershipRow MembershipFromRow(const Row& row) {
   MembershipRow membership;
   membership.user_id = CellText(row[Memberships::kUser]);

@@ -6,12 +6,15 @@
 #include <utility>
 
 #include "matrixcore/room/tables.h"
+#include "room/auth_chain.h"
 
 namespace matrixcore {
 namespace {
 
 using tables::StateSnaps;
 
+// Events of the graph that are read at once.
+constexpr size_t kEventsAtOnce = 256;
 // A path of a persistent map, what one more state costs, and its place here.
 constexpr size_t kStateBytes = 240;
 
@@ -99,56 +102,53 @@ void StateWalk::ReleasePinned() {
   pinned_.clear();
 }
 
-Result<EventIdx> StateWalk::GraphNumber(EventIdx idx) {
-  if (const auto it = graph_of_.find(idx); it != graph_of_.end()) {
-    return it->second;
+// Auth events come before those that name them, and the create event, which is
+// the room's first, before all others.  What is missing is left out.
+Status StateWalk::AddToGraph(const std::vector<EventIdx>& idxs) {
+  MC_ASSIGN_OR_RETURN(std::vector<EventIdx> chain,
+                      AuthChainOf(events_, idxs, [this](EventIdx idx) {
+                        return graph_of_.contains(idx);
+                      }));
+  if (chain.empty()) return OkStatus();
+  if (graph_.event_count() == 0 && chain.front() != 1) {
+    chain.insert(chain.begin(), 1);
   }
-  // Auth events come before those that name them, and the create event, which
-  // is the room's first, before all others.
-  std::vector<EventIdx> path = {idx};
-  if (graph_.event_count() == 0) {
-    MC_ASSIGN_OR_RETURN(const KnownEvents::StoredPtr first, events_.At(1));
-    if (first != nullptr) path.push_back(1);
+  graph_.Reserve(chain.size());
+  for (size_t begin = 0; begin < chain.size(); begin += kEventsAtOnce) {
+    const auto some = std::span<const EventIdx>(chain).subspan(
+        begin, std::min(kEventsAtOnce, chain.size() - begin));
+    MC_RETURN_IF_ERROR(events_.Load(some));
+    for (const EventIdx at : some) {
+      MC_ASSIGN_OR_RETURN(const KnownEvents::StoredPtr stored, events_.At(at));
+      if (stored == nullptr) continue;
+      const EventIdx number =
+          graph_.Add(*stored->event, (stored->flags & kEventRejected) != 0);
+      graph_of_[at] = number;
+      if (number >= room_of_.size()) room_of_.resize(number + 1, 0);
+      room_of_[number] = at;
+    }
   }
-  while (!path.empty()) {
-    const EventIdx at = path.back();
-    if (graph_of_.contains(at)) {
-      path.pop_back();
-      continue;
-    }
-    MC_ASSIGN_OR_RETURN(const KnownEvents::StoredPtr stored, events_.At(at));
-    if (stored == nullptr) {
-      return Status(StatusCode::kDataLoss,
-                    fmt::format("event number {} is missing", at));
-    }
-    MC_ASSIGN_OR_RETURN(const auto auth, AuthEventsOf(*stored->event, events_));
-    const size_t length = path.size();
-    for (const KnownEvents::StoredPtr& event : auth) {
-      // Numbers fall along the chain, so that no cycle is followed.
-      if (event == nullptr || event->idx >= at) continue;
-      if (!graph_of_.contains(event->idx)) path.push_back(event->idx);
-    }
-    if (path.size() > length) continue;
-    const EventIdx number =
-        graph_.Add(*stored->event, (stored->flags & kEventRejected) != 0);
-    graph_of_[at] = number;
-    if (number >= room_of_.size()) room_of_.resize(number + 1, 0);
-    room_of_[number] = at;
-    path.pop_back();
-  }
-  return graph_of_.at(idx);
+  return OkStatus();
 }
 
 Result<StateTree> StateWalk::ToGraph(const StateTree& state) {
   StateTree out = last_graph_state_;
   std::vector<std::array<uint32_t, 3>> changes;
+  std::vector<EventIdx> events;
   StateTree::Diff(last_room_state_, state,
-                  [&changes](KeyIdx key, EventIdx from, EventIdx to) {
+                  [&](KeyIdx key, EventIdx from, EventIdx to) {
                     changes.push_back({key, from, to});
+                    events.push_back(to == kNoIndex ? from : to);
                   });
+  MC_RETURN_IF_ERROR(AddToGraph(events));
   for (const auto& [key, from, to] : changes) {
-    MC_ASSIGN_OR_RETURN(const EventIdx some,
-                        GraphNumber(to == kNoIndex ? from : to));
+    const auto found = graph_of_.find(to == kNoIndex ? from : to);
+    if (found == graph_of_.end()) {
+      return Status(StatusCode::kDataLoss,
+                    fmt::format("event number {} is missing",
+                                to == kNoIndex ? from : to));
+    }
+    const EventIdx some = found->second;
     const KeyIdx graph_key = graph_.key_of(some);
     if (graph_key == kNoIndex) {
       return Status(StatusCode::kDataLoss,

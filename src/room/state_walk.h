@@ -61,8 +61,8 @@ class StateWalk {
   Result<StateTree> Resolve(std::span<const StateTree> states);
 
  private:
-  // The number of an event in the graph, with its auth chain added to it.
-  Result<EventIdx> GraphNumber(EventIdx idx);
+  // Adds events with their auth chains to the graph.
+  Status AddToGraph(const std::vector<EventIdx>& idxs);
   Result<StateTree> ToGraph(const StateTree& state);
   Result<StateKeyNum> FromGraphKey(KeyIdx key);
 

@@ -1,5 +1,6 @@
 #include "matrixcore/room/tables.h"
 
+#include "matrixcore/room/auth_tables.h"
 #include "matrixcore/room/room_tool_tables.h"
 
 namespace matrixcore::tables {
@@ -103,6 +104,13 @@ const TableSpec kStateSnaps{
                 {"height", kInt64},
                 {"delta", kBlob}},
     .key_columns = 2,
+};
+
+const TableSpec kAuthEdges{
+    .name = "auth_edges",
+    .columns = {{"room", kInt64}, {"idx", kInt64}, {"auth", kBlob}},
+    .key_columns = 2,
+    .since = 3,
 };
 
 const TableSpec kMemberships{
@@ -228,11 +236,11 @@ const TableSpec kBlockedRooms{
 };
 
 std::vector<TableSpec> RoomTables() {
-  return {kRooms,       kRoomPreviews, kRoomCounters, kEvents,
-          kLateEvents,  kStateKeys,    kStateSnaps,   kMemberships,
-          kAliases,     kTransactions, kRelations,    kRelationTargets,
-          kThreadUsers, kErasures,     kRoomCuts,     kRoomSigningKeys,
-          kStagedRooms, kBlockedRooms};
+  return {kRooms,           kRoomPreviews, kRoomCounters, kEvents,
+          kLateEvents,      kStateKeys,    kStateSnaps,   kAuthEdges,
+          kMemberships,     kAliases,      kTransactions, kRelations,
+          kRelationTargets, kThreadUsers,  kErasures,     kRoomCuts,
+          kRoomSigningKeys, kStagedRooms,  kBlockedRooms};
 }
 
 }  // namespace matrixcore::tables

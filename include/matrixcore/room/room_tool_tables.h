@@ -46,6 +46,6 @@ struct BlockedRooms {
 extern const TableSpec kBlockedRooms;
 
 // The version of the schema that has the tables of all floors as they are.
-inline constexpr uint32_t kSchemaVersion = 2;
+inline constexpr uint32_t kSchemaVersion = 3;
 
 }  // namespace matrixcore::tables
