@@ -9,6 +9,7 @@
 #include "database.h"
 #include "matrixcore/json/writer.h"
 #include "matrixcore/room/room_check.h"
+#include "matrixcore/service/read_state_check.h"
 #include "progress.h"
 #include "room_tools.h"
 
@@ -34,7 +35,7 @@ void PrintJson(const RoomFinding& finding) {
   std::string line;
   json::Writer w(&line);
   w.BeginObject();
-  w.Field("room_id", finding.room_id);
+  if (!finding.room_id.empty()) w.Field("room_id", finding.room_id);
   if (!finding.event_id.empty()) w.Field("event_id", finding.event_id);
   w.Field("what", finding.what);
   if (!finding.rule.empty()) w.Field("rule", finding.rule);
@@ -105,10 +106,20 @@ Result<int> Check(const Options& options) {
     ++totals.rooms;
     totals.events += result->events;
     totals.findings += result->findings;
+    const Result<uint64_t> read_state = CheckReadState(
+        *store, room_id, {.server_name = check.server_name}, print);
+    if (read_state.ok()) {
+      totals.findings += *read_state;
+    } else if (read_state.status().code() != StatusCode::kNotFound) {
+      return read_state.status();
+    }
     totals.unverified += result->unverified;
     totals.unknown_keys.insert(result->unknown_keys.begin(),
                                result->unknown_keys.end());
   }
+  MC_ASSIGN_OR_RETURN(const uint64_t counters,
+                      CheckRoomCounters(*store, print));
+  totals.findings += counters;
   PrintSummary(options, totals);
   return totals.findings == 0 ? kDone : kWrong;
 }

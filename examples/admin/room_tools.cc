@@ -51,9 +51,9 @@ Result<KeyLookup> OwnKey(const server::Config& config) {
 }
 
 void PrintFinding(const RoomFinding& finding) {
-  fmt::print("{} {}: {}\n", finding.room_id,
-             finding.event_id.empty() ? "(room)" : finding.event_id,
-             finding.what);
+  fmt::print(
+      "{} {}: {}\n", finding.room_id.empty() ? "(all rooms)" : finding.room_id,
+      finding.event_id.empty() ? "(room)" : finding.event_id, finding.what);
   if (!finding.rule.empty()) fmt::print("  rule      {}\n", finding.rule);
   fmt::print("  stored    {}\n  expected  {}\n", finding.stored,
              finding.expected);

@@ -10,8 +10,10 @@
 #include "matrixcore/event/types.h"
 #include "matrixcore/event/views.h"
 #include "matrixcore/id/identifiers.h"
+#include "matrixcore/room/auth_tables.h"
 #include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/tables.h"
+#include "room/auth_chain.h"
 #include "room/auth_sources.h"
 #include "room/room_check.h"
 #include "room/rows.h"
@@ -258,6 +260,35 @@ Status EventCheck::CheckAuth(const StoredEvent& stored,
   return OkStatus();
 }
 
+// Spec: server-server API, "Soft failure".  Only the mark is judged, against
+// the room as it was when the event came; that one is missing cannot be told
+// of a room that was imported, whose events may have come in another order.
+Status EventCheck::CheckSoftFailure(const StoredEvent& stored) {
+  if ((stored.flags & kEventSoftFailed) == 0) return OkStatus();
+  const Event& event = *stored.event;
+  if ((stored.flags & kEventRejected) != 0) {
+    sink_.Add("soft-failed", event.event_id(), "rejected and soft-failed",
+              "only rejected");
+    return OkStatus();
+  }
+  std::vector<StateTree> after;
+  for (const auto& [id, snap] : after_extremities_) {
+    MC_ASSIGN_OR_RETURN(after.emplace_back(), states_.At(snap));
+  }
+  if (after.empty() || JudgedByWhatIsGone(stored)) return OkStatus();
+  MC_ASSIGN_OR_RETURN(const StateTree current, states_.Resolve(after));
+  NumberedStateSource state(KeyNums(), events_, current);
+  const Verdict verdict = CheckStateAuth(event, state);
+  // A policy server may have been against it, too.
+  const bool may_be = !verdict.allowed() || state.Find(kTypePolicy, "");
+  MC_RETURN_IF_ERROR(state.failure());
+  if (!may_be) {
+    sink_.Add("soft-failed", event.event_id(), "soft-failed",
+              "in the timeline: no rule forbade it when it came");
+  }
+  return OkStatus();
+}
+
 // An event without its surroundings: only its auth events are known.
 Status EventCheck::CheckOutlier(const StoredEvent& stored) {
   const Event& event = *stored.event;
@@ -293,6 +324,7 @@ Status EventCheck::CheckGraph(const StoredEvent& stored) {
   }
   const StateTree& before = resolved ? *resolved : at;
   MC_RETURN_IF_ERROR(CheckAuth(stored, before));
+  MC_RETURN_IF_ERROR(CheckSoftFailure(stored));
   MC_RETURN_IF_ERROR(CheckStateAfter(stored, before));
   return CheckRedaction(stored, before);
 }
@@ -449,10 +481,35 @@ Status EventCheck::CheckLateEvents() {
   return OkStatus();
 }
 
+// Rows are missing where the event came before there were any.
+Status EventCheck::CheckAuthEdges(const std::vector<StoredPtr>& chunk,
+                                  const std::vector<Row>& keys) {
+  MC_ASSIGN_OR_RETURN(const auto rows,
+                      reader_->snapshot().GetMany(tables::kAuthEdges, keys));
+  const auto text = [](EventIdx event, std::string_view bytes) {
+    const auto auth = DecodeAuthEdges(event, bytes);
+    if (!auth.ok()) return std::string(auth.status().message());
+    std::string numbers;
+    for (const EventIdx idx : *auth) numbers += fmt::format(" {}", idx);
+    return "events" + numbers;
+  };
+  for (size_t i = 0; i < chunk.size(); ++i) {
+    if (!rows[i]) continue;
+    const EventIdx idx = chunk[i]->idx;
+    MC_ASSIGN_OR_RETURN(const auto auth,
+                        AuthEventsOf(*chunk[i]->event, events_));
+    sink_.Compare("auth-edges", chunk[i]->event->event_id(),
+                  text(idx, CellBlob((*rows[i])[tables::AuthEdges::kAuth])),
+                  text(idx, AuthEdgesOf(idx, auth)));
+  }
+  return OkStatus();
+}
+
 Status EventCheck::CheckRowsOfChunk() {
   const std::vector<StoredPtr> chunk = std::exchange(chunk_, {});
   std::vector<Row> late_keys;
   std::vector<Row> relation_keys;
+  std::vector<Row> edge_keys;
   std::vector<const StoredEvent*> late;
   std::vector<const StoredEvent*> related;
   for (const StoredPtr& stored : chunk) {
@@ -462,6 +519,7 @@ Status EventCheck::CheckRowsOfChunk() {
       late_keys.push_back({Cell(head_.nid), Cell(event.origin_server_ts()),
                            Cell(int64_t{stored->idx})});
     }
+    edge_keys.push_back({Cell(head_.nid), Cell(int64_t{stored->idx})});
     const auto relation = RelationOf(event);
     if (!relation || stored->flags != 0) continue;
     related.push_back(stored.get());
@@ -476,6 +534,7 @@ Status EventCheck::CheckRowsOfChunk() {
     if (late_rows[i]) continue;
     sink_.Add("late-events", late[i]->event->event_id(), "no row", "a row");
   }
+  MC_RETURN_IF_ERROR(CheckAuthEdges(chunk, edge_keys));
   MC_ASSIGN_OR_RETURN(const auto relation_rows,
                       snapshot.GetMany(tables::kRelations, relation_keys));
   for (size_t i = 0; i < related.size(); ++i) {

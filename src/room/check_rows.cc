@@ -7,6 +7,7 @@
 #include "matrixcore/event/relation.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/event/views.h"
+#include "matrixcore/id/identifiers.h"
 #include "matrixcore/room/tables.h"
 #include "room/auth_sources.h"
 #include "room/edits.h"
@@ -124,6 +125,31 @@ Status CheckPreview(RoomReader& reader, const RoomHead& head,
         preview.guest_can_join, preview.type, preview.encryption, allowed);
   };
   sink.Compare("preview", "", text(stored[0]), text(wanted));
+  return OkStatus();
+}
+
+Status CheckAliases(RoomReader& reader, const RoomHead& head,
+                    std::string_view server_name, FindingSink& sink) {
+  if (server_name.empty()) return OkStatus();
+  MC_ASSIGN_OR_RETURN(const std::vector<std::string> aliases,
+                      reader.AliasesOf(head.nid));
+  for (const std::string& alias : aliases) {
+    // What can be looked up, and by whom it may be deleted.
+    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                        reader.snapshot().Get(tables::kAliases, {Cell(alias)}));
+    const std::string creator(row ? CellText((*row)[tables::Aliases::kCreator])
+                                  : "");
+    const auto text = [&](std::string_view name, std::string_view user) {
+      return fmt::format("{} made by {}", name, user);
+    };
+    if (!IsRoomAlias(alias) || DomainOf(alias) != server_name) {
+      sink.Add("alias", "", text(alias, creator),
+               fmt::format("no row: it is no alias of {}", server_name));
+    } else if (!IsUserId(creator) || DomainOf(creator) != server_name) {
+      sink.Add("alias", "", text(alias, creator),
+               text(alias, fmt::format("a user of {}", server_name)));
+    }
+  }
   return OkStatus();
 }
 

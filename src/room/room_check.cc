@@ -60,8 +60,11 @@ Result<RoomCheckResult> Check(
     if (visible) {
       MC_RETURN_IF_ERROR(as_finding(CheckMembers(reader, *head, sink)));
       MC_RETURN_IF_ERROR(as_finding(CheckPreview(reader, *head, sink)));
+      MC_RETURN_IF_ERROR(
+          CheckAliases(reader, *head, options.server_name, sink));
     }
   }
+  MC_RETURN_IF_ERROR(CheckStates(store, start, options.chunk, sink));
   MC_RETURN_IF_ERROR(CheckRelations(store, start, options.chunk, sink));
   result.findings = sink.count();
   return result;
@@ -84,6 +87,29 @@ Result<RoomCheckResult> CheckRoom(
   return Check(
       store, *start, [nid](RoomReader& reader) { return reader.Head(nid); },
       true, options, report);
+}
+
+Result<uint64_t> CheckRoomCounters(
+    Store& store, const std::function<void(const RoomFinding&)>& report) {
+  constexpr size_t kRows = 500;
+  FindingSink sink("", report);
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      store.NewSnapshot());
+  RoomCaches caches({.event_bytes = 0, .state_bytes = 0});
+  RoomReader reader(*snapshot, caches);
+  int64_t listed = 0;
+  std::optional<RoomReader::ListedPlace> place;
+  for (;;) {
+    MC_ASSIGN_OR_RETURN(const std::vector<RoomHead> rooms,
+                        reader.ListedRooms(place, false, kRows));
+    listed += static_cast<int64_t>(rooms.size());
+    if (rooms.size() < kRows) break;
+    place = RoomReader::ListedPlace{.joined = rooms.back().joined,
+                                    .room = rooms.back().nid};
+  }
+  MC_ASSIGN_OR_RETURN(const int64_t stored, reader.CountListedRooms());
+  sink.Compare("listed-rooms", "", stored, listed);
+  return sink.count();
 }
 
 Result<RoomCheckResult> CheckStagedRoom(

@@ -76,6 +76,7 @@ class EventCheck {
   Status CheckBytes(const StoredEvent& stored);
   void CheckSignatures(const StoredEvent& stored);
   Status CheckRedaction(const StoredEvent& stored, const StateTree& before);
+  Status CheckSoftFailure(const StoredEvent& stored);
   Status CheckOutlier(const StoredEvent& stored);
   Status CheckGraph(const StoredEvent& stored);
   Result<std::optional<StateTree>> StateBefore(const StoredEvent& stored);
@@ -85,6 +86,8 @@ class EventCheck {
   Status CheckStateAfter(const StoredEvent& stored, const StateTree& before);
   Status FollowExtremities(const StoredEvent& stored);
   Status CheckRowsOfChunk();
+  Status CheckAuthEdges(const std::vector<StoredPtr>& chunk,
+                        const std::vector<Row>& keys);
   Status CheckLateEvents();
   std::string DescribeDifference(const StateTree& stored,
                                  const StateTree& expected);
@@ -122,6 +125,12 @@ Status CheckMembers(RoomReader& reader, const RoomHead& head,
                     FindingSink& sink);
 Status CheckPreview(RoomReader& reader, const RoomHead& head,
                     FindingSink& sink);
+// Its local aliases, of that server.
+Status CheckAliases(RoomReader& reader, const RoomHead& head,
+                    std::string_view server_name, FindingSink& sink);
+// The rows of its states: how they are based on one another.
+Status CheckStates(Store& store, const RoomHead& head, size_t chunk,
+                   FindingSink& sink);
 // The index of relations: each target's row and the shares of a thread's users
 // against the rows of the related events.
 Status CheckRelations(Store& store, const RoomHead& head, size_t chunk,

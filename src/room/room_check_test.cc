@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "matrixcore/event/builder.h"
+#include "matrixcore/room/auth_tables.h"
+#include "room/room_caches.h"
 #include "room/rows.h"
 #include "room/test_room.h"
 #include "room/test_stores.h"
@@ -230,6 +232,154 @@ TEST_P(RoomCheckTest, NamesADamagedStateDelta) {
   Set(tables::kStateSnaps, {Cell(Head().nid), Cell(int64_t{snap})},
       tables::StateSnaps::kDelta, Blob{"12345"});
   EXPECT_THAT(Whats(), Contains("unreadable"));
+}
+
+TEST_P(RoomCheckTest, NamesWrongAuthEdges) {
+  MakeRoom("12");
+  const StoredEvent topic = Stored(topic_);
+  const Row key = EventKey(topic_);
+  Set(tables::kAuthEdges, key, tables::AuthEdges::kAuth, Blob{"\x01"});
+  EXPECT_THAT(Whats(), ElementsAre("auth-edges"));
+  EXPECT_EQ(findings_[0].event_id, topic_);
+  EXPECT_EQ(findings_[0].stored, fmt::format("events {}", topic.idx - 1));
+  EXPECT_EQ(findings_[0].expected, "events 3 2");
+  Set(tables::kAuthEdges, key, tables::AuthEdges::kAuth, Blob{"\x81"});
+  EXPECT_THAT(Whats(), ElementsAre("auth-edges"));
+  // A room of before there were any.
+  WriteBatch batch;
+  batch.DeleteRow(tables::kAuthEdges, {Head().nid, int64_t{topic.idx}});
+  ASSERT_TRUE(store_->Commit(std::move(batch)).ok());
+  EXPECT_THAT(Whats(), IsEmpty());
+}
+
+TEST_P(RoomCheckTest, NamesAStateThatIsBasedOnTheWrongOne) {
+  MakeRoom("12");
+  const Row key = {Cell(Head().nid), Cell(int64_t{6})};
+  EXPECT_THAT(Whats(), IsEmpty());
+  Set(tables::kStateSnaps, key, tables::StateSnaps::kBase, int64_t{3});
+  EXPECT_THAT(Whats(), Contains("state-base"));
+  const auto named = [this](std::string_view what) {
+    return std::find_if(
+        findings_.begin(), findings_.end(),
+        [what](const RoomFinding& finding) { return finding.what == what; });
+  };
+  EXPECT_EQ(named("state-base")->stored,
+            "state 6 of height 6 is based on state 3 of height 3");
+  EXPECT_EQ(named("state-base")->expected,
+            "an earlier one of height 4, or the empty state");
+}
+
+TEST_P(RoomCheckTest, NamesAWrongHeightOfAState) {
+  MakeRoom("12");
+  Set(tables::kStateSnaps, {Cell(Head().nid), Cell(int64_t{5})},
+      tables::StateSnaps::kHeight, int64_t{9});
+  EXPECT_THAT(Whats(), Contains("state-height"));
+}
+
+TEST_P(RoomCheckTest, NamesAStateWhoseParentIsMissing) {
+  MakeRoom("12");
+  Set(tables::kStateSnaps, {Cell(Head().nid), Cell(int64_t{5})},
+      tables::StateSnaps::kParent, int64_t{99});
+  EXPECT_THAT(Whats(), ElementsAre("state-height"));
+}
+
+TEST_P(RoomCheckTest, NamesAStateWithAnEventThatDoesNotExist) {
+  MakeRoom("12");
+  const StateDeltaEntry entry{.key = 1, .event = 1000};
+  Set(tables::kStateSnaps, {Cell(Head().nid), Cell(int64_t{1})},
+      tables::StateSnaps::kDelta, Blob{EncodeStateDelta({entry})});
+  EXPECT_THAT(Whats(), Contains("state-delta"));
+}
+
+TEST_P(RoomCheckTest, NamesAliasesThatNobodyCanUse) {
+  MakeRoom("12");
+  const RoomNid nid = Head().nid;
+  WriteBatch batch;
+  batch.PutRow(tables::kAliases, {"#good:x", nid, std::string(kAlice)});
+  batch.PutRow(tables::kAliases, {"#elsewhere:y", nid, std::string(kAlice)});
+  batch.PutRow(tables::kAliases, {"noalias", nid, std::string(kAlice)});
+  batch.PutRow(tables::kAliases, {"#whose:x", nid, "@eve:y"});
+  ASSERT_TRUE(store_->Commit(std::move(batch)).ok());
+  EXPECT_THAT(Whats(), ElementsAre("alias", "alias", "alias"));
+  EXPECT_EQ(findings_[0].stored, "#elsewhere:y made by @alice:x");
+  EXPECT_EQ(findings_[1].stored, "#whose:x made by @eve:y");
+  EXPECT_EQ(findings_[1].expected, "#whose:x made by a user of x");
+}
+
+TEST_P(RoomCheckTest, NamesAWrongCountOfListedRooms) {
+  MakeRoom("12");
+  std::vector<std::string> found;
+  const auto check = [&] {
+    found.clear();
+    return CheckRoomCounters(
+               *store_,
+               [&](const RoomFinding& finding) {
+                 EXPECT_EQ(finding.room_id, "");
+                 found.push_back(fmt::format("{} {} {}", finding.what,
+                                             finding.stored, finding.expected));
+               })
+        .value();
+  };
+  EXPECT_EQ(check(), 0u);
+  Set(tables::kRooms, {Cell(Head().nid)}, tables::Rooms::kPublic, int64_t{1});
+  EXPECT_EQ(check(), 1u);
+  EXPECT_THAT(found, ElementsAre("listed-rooms 0 1"));
+}
+
+TEST_P(RoomCheckTest, NamesAnEventThatIsSoftFailedForNothing) {
+  MakeRoom("12");
+  Set(tables::kEvents, EventKey(hello_), tables::Events::kFlags,
+      int64_t{kEventSoftFailed});
+  EXPECT_THAT(Whats(), Contains("soft-failed"));
+  EXPECT_THAT(findings_[0].event_id, hello_);
+  Set(tables::kEvents, EventKey(hello_), tables::Events::kFlags,
+      int64_t{kEventSoftFailed | kEventRejected});
+  EXPECT_THAT(Whats(), Contains("soft-failed"));
+}
+
+// Bob says something on a branch that does not know that he was banned.
+TEST_P(RoomCheckTest, LetsAnEventBeSoftFailedThatIsForbiddenByThen) {
+  MakeRoom("12");
+  server_.clock.now_ms += 5000;
+  const RoomHead before = Head();
+  EventPlace place;
+  place.room_id = room_;
+  place.prev_events = before.extremities;
+  {
+    OpenReader reader(server_);
+    for (const auto& [type, key] :
+         {std::pair(kTypePowerLevels, std::string_view("")),
+          std::pair(kTypeMember, kBob)}) {
+      place.auth_events.push_back(
+          reader->StateEvent(before, before.state, type, key)
+              .value()
+              ->event_id());
+    }
+  }
+  place.depth = before.depth + 1;
+  place.now = server_.clock.Now();
+  StoredEvent stored;
+  stored.event = BuildEvent(MakeDraft(kTypeMessage, kBob, std::nullopt,
+                                      R"({"body":"but"})"),
+                            place, "x", server_.key, *before.rules)
+                     .value();
+  Must(server_.SetMember(room_, kAlice, kBob, "ban"));
+  const RoomHead head = Head();
+  stored.idx = head.last_idx + 1;
+  stored.before = stored.after = before.state;
+  stored.max_ts = head.max_ts;
+  const auto add = [&](int64_t flags) {
+    stored.flags = flags;
+    WriteBatch batch;
+    const PositionRef pos = batch.NewPosition();
+    batch.PutRow(tables::kEvents, RowFromEvent(stored, head.nid, pos));
+    RoomHead with = head;
+    with.last_idx = stored.idx;
+    batch.PutRow(tables::kRooms, RowFromHead(with, head.nid, pos));
+    ASSERT_TRUE(store_->Commit(std::move(batch)).ok());
+  };
+  add(kEventSoftFailed);
+  EXPECT_THAT(Whats(), IsEmpty());
 }
 
 TEST_P(RoomCheckTest, NamesAWrongHead) {

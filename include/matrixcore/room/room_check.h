@@ -28,7 +28,7 @@ namespace matrixcore {
 
 // Something that is not as it ought to be.
 struct RoomFinding {
-  std::string room_id = {};
+  std::string room_id = {};   // "" when it is about all of them.
   std::string event_id = {};  // "" when it is about the room as a whole.
   // What is wrong, a name that does not change: "content-hash", "signature",
   // "state-before", "forward-extremities", ...; docs/room-tools.md lists them.
@@ -75,5 +75,10 @@ Result<RoomCheckResult> CheckRoom(
 Result<RoomCheckResult> CheckStagedRoom(
     Store& store, const RoomHead& head, const RoomCheckOptions& options,
     const std::function<void(const RoomFinding&)>& report);
+
+// What belongs to no single room: how many rooms the directory lists.  Its
+// findings have no room id.
+Result<uint64_t> CheckRoomCounters(
+    Store& store, const std::function<void(const RoomFinding&)>& report);
 
 }  // namespace matrixcore
