@@ -175,8 +175,7 @@ Result<std::unique_ptr<Connection>> Connection::Open(const std::string& path,
     return Status(StatusCode::kUnavailable,
                   fmt::format("{}: no memory to open it", path));
   }
-  std::unique_ptr<Connection> connection(
-      new Connection(path, handle, options.busy_timeout));
+  std::unique_ptr<Connection> connection(new Connection(path, handle, options));
   if (code != SQLITE_OK) return connection->Error(code);
   if (!options.untouched && sqlite3_db_readonly(handle, "main") == 1) {
     return connection->Error(SQLITE_READONLY);
@@ -242,6 +241,18 @@ void Connection::SetBusyTimeout(Duration timeout) {
 void Connection::Rollback() {
   if (!in_transaction()) return;
   sqlite3_exec(handle_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+void Connection::CountPages() {
+  if (page_counts_ == nullptr) return;
+  const auto take = [this](int what) {
+    int count = 0;
+    int most = 0;
+    sqlite3_db_status(handle_.get(), what, &count, &most, 1);
+    return static_cast<uint64_t>(count);
+  };
+  page_counts_->hits += take(SQLITE_DBSTATUS_CACHE_HIT);
+  page_counts_->misses += take(SQLITE_DBSTATUS_CACHE_MISS);
 }
 
 Status Connection::Error(int code) const {

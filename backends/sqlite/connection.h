@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "matrixcore/backends/sqlite.h"
 #include "matrixcore/base/status.h"
 #include "matrixcore/base/time.h"
 #include "matrixcore/store/store.h"
@@ -73,6 +74,8 @@ class Connection {
     // No file changes: the log stays as it is also when nobody else has it
     // open, and the file may be read-only.
     bool untouched = false;
+    // As in SqliteOptions.
+    SqlitePageCounts* page_counts = nullptr;
   };
 
   // `path` names an existing file.
@@ -80,6 +83,7 @@ class Connection {
                                                   const Options& options);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
+  ~Connection() { CountPages(); }
 
   Result<Statement> Prepare(std::string_view sql);
   // Runs SQL text that gives no rows of interest.
@@ -102,6 +106,8 @@ class Connection {
   void RestoreBusyTimeout() { SetBusyTimeout(busy_timeout_); }
   // Ends the open transaction, if any, without a trace.
   void Rollback();
+  // Tells of the pages that were asked for since the last call.
+  void CountPages();
 
   sqlite3* handle() const { return handle_.get(); }
   const std::string& path() const { return path_; }
@@ -111,13 +117,17 @@ class Connection {
     void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
   };
 
-  Connection(std::string path, sqlite3* handle, Duration busy_timeout)
-      : path_(std::move(path)), handle_(handle), busy_timeout_(busy_timeout) {}
+  Connection(std::string path, sqlite3* handle, const Options& options)
+      : path_(std::move(path)),
+        handle_(handle),
+        busy_timeout_(options.busy_timeout),
+        page_counts_(options.page_counts) {}
   Status Configure(const Options& options);
 
   const std::string path_;
   const std::unique_ptr<sqlite3, Closer> handle_;
   const Duration busy_timeout_;
+  SqlitePageCounts* const page_counts_;
 };
 
 }  // namespace matrixcore::sqlite

@@ -26,7 +26,8 @@ Connection::Options ReaderOptions(const SqliteOptions& options) {
           .busy_timeout = options.busy_timeout,
           .full_sync = true,
           .read_only = true,
-          .untouched = false};
+          .untouched = false,
+          .page_counts = options.page_counts};
 }
 
 }  // namespace matrixcore::sqlite

@@ -28,7 +28,10 @@ class ReaderPool::Reader {
     if (code != SQLITE_DONE) return connection_->Error(code);
     return connection_->Error(SQLITE_CORRUPT);
   }
-  void End() { log_.Reset(); }
+  void End() {
+    log_.Reset();
+    connection_->CountPages();
+  }
 
   TableReader& tables() { return tables_; }
 

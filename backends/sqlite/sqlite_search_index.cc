@@ -79,7 +79,8 @@ std::string MatchText(const SearchTerms& terms, bool is_long) {
 
 class SqliteSearchIndex final : public SearchIndex {
  public:
-  explicit SqliteSearchIndex(size_t cache_bytes) : cache_bytes_(cache_bytes) {}
+  SqliteSearchIndex(size_t cache_bytes, SqlitePageCounts* page_counts)
+      : cache_bytes_(cache_bytes), page_counts_(page_counts) {}
   ~SqliteSearchIndex() override { Close(); }
 
   Status Open(const std::string& path) {
@@ -112,6 +113,7 @@ class SqliteSearchIndex final : public SearchIndex {
     Status status = ApplyInside(changes);
     if (status.ok()) status = writer_->Execute("COMMIT");
     if (!status.ok()) writer_->Rollback();
+    writer_->CountPages();
     return status;
   }
 
@@ -151,6 +153,7 @@ class SqliteSearchIndex final : public SearchIndex {
       if (score) hits.push_back({find.Int(0), group, find.Int(2), *score});
     }
     find.Reset();
+    reader_->CountPages();
     if (code != SQLITE_ROW && code != SQLITE_DONE) return reader_->Error(code);
     return hits;
   }
@@ -189,7 +192,8 @@ class SqliteSearchIndex final : public SearchIndex {
             .mmap_bytes = 0,
             .busy_timeout = seconds(5),
             .full_sync = false,
-            .read_only = read_only};
+            .read_only = read_only,
+            .page_counts = page_counts_};
   }
   static Status Closed() {
     return Status(StatusCode::kUnavailable, "the search index is closed");
@@ -317,6 +321,7 @@ class SqliteSearchIndex final : public SearchIndex {
   std::unique_ptr<sqlite::FileLock> lock_;
   // Lock order: the writer's first.
   const size_t cache_bytes_;
+  SqlitePageCounts* const page_counts_;
   Mutex write_mutex_;
   std::unique_ptr<Connection> writer_ MC_GUARDED_BY(write_mutex_);
   Statement from_source_ MC_GUARDED_BY(write_mutex_);
@@ -338,12 +343,13 @@ class SqliteSearchIndex final : public SearchIndex {
 }  // namespace
 
 Result<std::unique_ptr<SearchIndex>> OpenSqliteSearchIndex(
-    const std::string& path, size_t cache_bytes) {
-  auto index = std::make_unique<SqliteSearchIndex>(cache_bytes);
+    const std::string& path, size_t cache_bytes,
+    SqlitePageCounts* page_counts) {
+  auto index = std::make_unique<SqliteSearchIndex>(cache_bytes, page_counts);
   Status status = index->Open(path);
   if (status.code() == StatusCode::kDataLoss) {
     // Damaged, or no database at all: the next one is as good.
-    index = std::make_unique<SqliteSearchIndex>(cache_bytes);
+    index = std::make_unique<SqliteSearchIndex>(cache_bytes, page_counts);
     for (const char* suffix : {"", "-wal", "-shm"}) {
       unlink((path + suffix).c_str());
     }

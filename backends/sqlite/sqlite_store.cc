@@ -87,7 +87,8 @@ Connection::Options WriterOptions(const SqliteOptions& options) {
           .busy_timeout = options.busy_timeout,
           .full_sync = options.synchronous == SqliteOptions::Synchronous::kFull,
           .read_only = false,
-          .untouched = false};
+          .untouched = false,
+          .page_counts = options.page_counts};
 }
 
 class SqliteStore : public Store {

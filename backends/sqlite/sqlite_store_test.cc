@@ -57,6 +57,27 @@ class SqliteStoreTest : public ::testing::Test {
   const std::string path_ = directory_.File("store.db");
 };
 
+TEST_F(SqliteStoreTest, CountsThePagesThatItsCachesHadAndHadNot) {
+  Make(2000);
+  SqlitePageCounts pages;
+  const auto store = MustOpen({.page_counts = &pages});
+  const auto read = [&] {
+    pages.hits = pages.misses = 0;
+    const auto snapshot = store->NewSnapshot().value();
+    for (int64_t i = 0; i < 200; ++i) {
+      EXPECT_TRUE(snapshot->Get(Entries(), {Cell(i)}).value().has_value());
+    }
+  };
+  read();
+  EXPECT_GE(pages.misses, 20u);  // 4 KiB a page, 500 bytes an entry.
+  read();
+  EXPECT_EQ(pages.misses, 0u);
+  EXPECT_GE(pages.hits, 200u);
+  pages.hits = pages.misses = 0;
+  ASSERT_TRUE(store->Commit(PutEntry(1, "new")).ok());
+  EXPECT_GT(pages.hits + pages.misses, 0u);
+}
+
 TEST_F(SqliteStoreTest, KeepsItsFilesFromOtherUsers) {
   const auto store = MustOpen();
   ASSERT_TRUE(store->Commit(PutEntry(1)).ok());

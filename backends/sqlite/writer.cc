@@ -86,6 +86,7 @@ Status Writer::Transact(std::span<CommitQueue::Item> group) {
   if (status.ok()) status = RunGroup(group);
   if (!status.ok()) connection_.Rollback();
   if (status.ok()) committed_ = position_;
+  connection_.CountPages();
   MutexLock lock(failure_mutex_);
   last_failure_ = status;
   return status;

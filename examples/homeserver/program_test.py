@@ -65,12 +65,15 @@ class Running:
         connection.close()
         return response.status, json.loads(text), response
 
-    def received_requests(self):
+    def metric(self, name):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()
-        return float(text.split("\nmatrixcore_http_requests_received_total ")[1].split("\n")[0])
+        return float(text.split(f"\n{name} ")[1].split("\n")[0])
+
+    def received_requests(self):
+        return self.metric("matrixcore_http_requests_received_total")
 
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
@@ -97,6 +100,9 @@ class ProgramTest(unittest.TestCase):
                 status, body, _ = server.ask("GET", "/_matrix/client/versions")
                 self.assertEqual(status, 200)
                 self.assertIn("versions", body)
+                for figure in ("hits_total", "misses_total", "bytes"):
+                    series = f'matrixcore_cache_{figure}{{cache="sqlite_pages"}}'
+                    self.assertGreater(server.metric(series), 0)
                 self.assertEqual(server.stop(number), 0)
                 self.assertIn("stopped", server.log.read_text())
 

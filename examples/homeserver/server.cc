@@ -43,6 +43,9 @@ struct Server::Parts {
   // Outlives all that keeps something in it.
   std::unique_ptr<CacheBudget> caches;
   std::unique_ptr<CacheAccount> page_caches;
+  // Shared with the metrics.
+  std::shared_ptr<SqlitePageCounts> page_counts =
+      std::make_shared<SqlitePageCounts>();
   std::optional<SigningKey> signing_key;
   std::unique_ptr<Store> store;
   std::unique_ptr<Cache> cache;
@@ -67,6 +70,7 @@ struct Server::Parts {
   Status PlanCaches(size_t threads);
   Status OpenStore();
   Status StartHomeserver();
+  void ShowPageCounts();
   Status StartHttp(const std::vector<int>& sockets);
 };
 
@@ -120,6 +124,7 @@ Status Server::Parts::PlanCaches(size_t threads) {
   page_caches = std::make_unique<CacheAccount>(
       *caches, "sqlite_pages", 0, [](size_t) { return size_t{0}; });
   page_caches->Add(static_cast<ptrdiff_t>(plan.all_pages), 0);
+  sqlite.page_counts = page_counts.get();
   return OkStatus();
 }
 
@@ -149,7 +154,7 @@ Status Server::Parts::OpenData() {
                       OpenLocalBlobStore(PathBelow(config.data_dir, "media")));
   MC_ASSIGN_OR_RETURN(
       search, OpenSqliteSearchIndex(PathBelow(config.data_dir, "search.db"),
-                                    search_cache_bytes));
+                                    search_cache_bytes, page_counts.get()));
   coordinator = NewMemoryCoordinator(*clock);
   bus = NewMemoryBus();
   timers = NewThreadTimers(*clock);
@@ -186,7 +191,20 @@ Status Server::Parts::StartHomeserver() {
                             .federation = federation.get(),
                             .outbound = outbound.get()};
   MC_ASSIGN_OR_RETURN(homeserver, Homeserver::Create(config.homeserver, deps));
+  ShowPageCounts();
   return OkStatus();
+}
+
+// In the place of the hits and misses of an account that nobody counts for.
+void Server::Parts::ShowPageCounts() {
+  const MetricLabels labels = {{"cache", "sqlite_pages"}};
+  metrics->AddCounterCallback(
+      "matrixcore_cache_hits_total", "Look-ups that a cache answered", labels,
+      [counts = page_counts] { return static_cast<double>(counts->hits); });
+  metrics->AddCounterCallback(
+      "matrixcore_cache_misses_total", "Look-ups that a cache could not answer",
+      labels,
+      [counts = page_counts] { return static_cast<double>(counts->misses); });
 }
 
 Status Server::Parts::StartHttp(const std::vector<int>& sockets) {

@@ -6,6 +6,7 @@
 // columns are those of the schema.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -21,6 +22,12 @@
 #include "matrixcore/store/table.h"
 
 namespace matrixcore {
+
+// How often connections found a page in their page caches, and how often not.
+struct SqlitePageCounts {
+  std::atomic<uint64_t> hits{0};
+  std::atomic<uint64_t> misses{0};
+};
 
 struct SqliteOptions {
   enum class Synchronous {
@@ -39,6 +46,8 @@ struct SqliteOptions {
   // reader's pages are good only until the next commit); 0 is 2 MiB.
   size_t writer_cache_bytes = size_t{4} << 20;
   size_t reader_cache_bytes = size_t{512} << 10;
+  // What those were good for.  May be null; must outlive the store.
+  SqlitePageCounts* page_counts = nullptr;
   // Reads so much of the file through a memory map.  Saves some time, and
   // counts as resident memory.
   size_t mmap_bytes = 0;
@@ -193,9 +202,11 @@ Result<std::vector<SqliteGroupInfo>> LargestSqliteGroups(
 // the same files beside it.  It holds nothing that cannot be made again: a file
 // that is damaged, no database, or of another version of this program is
 // replaced by an empty index, and a power cut may take its newest changes away.
-// `cache_bytes`: the page cache of each of its two connections.
+// `cache_bytes`: the page cache of each of its two connections; `page_counts`
+// as in SqliteOptions.
 // Errors: kUnavailable (in use, read-only, no space, not allowed).
 Result<std::unique_ptr<SearchIndex>> OpenSqliteSearchIndex(
-    const std::string& path, size_t cache_bytes = size_t{2} << 20);
+    const std::string& path, size_t cache_bytes = size_t{2} << 20,
+    SqlitePageCounts* page_counts = nullptr);
 
 }  // namespace matrixcore
