@@ -382,6 +382,80 @@ TEST_F(SqliteFaultTest, AnyWriteMayFail) {
   EXPECT_GT(acknowledged.size(), 60u);
 }
 
+// Whatever write of a copy fails, there is no file that could be taken for one,
+// and the message says where space is needed.
+TEST_F(SqliteFaultTest, ADiskMayFillAnywhereInABackup) {
+  {
+    const std::unique_ptr<Store> store = Open();
+    for (int64_t i = 0; i < 40; ++i) {
+      ASSERT_TRUE(store->Commit(PutEntry(i, std::string(3000, 'b'))).ok());
+    }
+  }
+  const std::string copy = directory_.File("copy.db");
+  int after = 0;
+  for (bool done = false; !done; ++after) {
+    ASSERT_LT(after, 500);
+    vfs_.FailWrites(SQLITE_FULL, after);
+    const Status status = BackUpSqlite(path_, copy).status();
+    vfs_.FailWrites(0);
+    done = status.ok();
+    if (done) break;
+    EXPECT_EQ(status.code(), StatusCode::kUnavailable);
+    EXPECT_THAT(status.message(),
+                AllOf(HasSubstr(copy), HasSubstr("free some space there")));
+    for (const auto& entry :
+         std::filesystem::directory_iterator(directory_.path())) {
+      EXPECT_FALSE(entry.path().filename().string().starts_with("copy"))
+          << entry.path();
+    }
+  }
+  EXPECT_GT(after, 30);
+  EXPECT_TRUE(VerifySqlite(copy, TestSchema()).value().empty());
+}
+
+TEST_F(SqliteFaultTest, ADiskMayFillAnywhereInARestoration) {
+  const std::string copy = directory_.File("copy.db");
+  {
+    const std::unique_ptr<Store> store = Open();
+    for (int64_t i = 0; i < 40; ++i) {
+      ASSERT_TRUE(store->Commit(PutEntry(i, std::string(3000, 'b'))).ok());
+    }
+    ASSERT_TRUE(BackUpSqlite(path_, copy).ok());
+  }
+  const std::string again = directory_.File("again.db");
+  int after = 0;
+  for (bool done = false; !done; ++after) {
+    ASSERT_LT(after, 500);
+    vfs_.FailWrites(SQLITE_FULL, after);
+    const Status status =
+        RestoreSqlite(copy, again, TestSchema(),
+                      {.skip_to = 1000,
+                       .prepare =
+                           [](Store& store) {
+                             return store
+                                 .Commit(PutEntry(77, std::string(9000, 'p')))
+                                 .status();
+                           }})
+            .status();
+    vfs_.FailWrites(0);
+    done = status.ok();
+    if (done) break;
+    EXPECT_EQ(status.code(), StatusCode::kUnavailable);
+    EXPECT_THAT(status.message(),
+                AllOf(HasSubstr(again), HasSubstr("free some space there")));
+    for (const auto& entry :
+         std::filesystem::directory_iterator(directory_.path())) {
+      EXPECT_FALSE(entry.path().filename().string().starts_with("again"))
+          << entry.path();
+    }
+  }
+  EXPECT_GT(after, 30);
+  EXPECT_TRUE(VerifySqlite(again, TestSchema()).value().empty());
+  const auto store = OpenSqliteStore(again, TestSchema());
+  ASSERT_TRUE(store.ok());
+  EXPECT_EQ(CountEntries(**store), 41u);
+}
+
 // The database is made, or there is nothing; and the message names the file.
 TEST_F(SqliteFaultTest, MakingADatabaseMayFailAnywhere) {
   for (int after = 0; after < 40; ++after) {

@@ -26,6 +26,7 @@ CLIENT = "/_matrix/client/v3"
 SLIDING = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
 OPEN = "[registration]\nenabled = true\n[rate_limits]\nenabled = false\n"
 DONE, FAILED, WRONG = 0, 1, 2
+SCHEMAS = Path(__file__).resolve().parent.parent.parent / "tests" / "schema"
 
 
 class Client:
@@ -406,6 +407,80 @@ class BackupTest(unittest.TestCase):
         said = self.admin("restore", self.backup, "--data-dir", disk / "data", expect=FAILED)
         self.assertIn("are needed", said)
         self.assertEqual(list((disk / "data").iterdir()), [])
+
+    def test_a_disk_that_fills_in_the_middle_of_a_backup_leaves_none(self):
+        data = self.make()
+        self.add_medium(data, "local+large", b"x" * (1 << 20))
+        size = (data / "homeserver.db").stat().st_size
+        # Room for the database.  What an earlier backup may spare of the media is not known
+        # before, and it spares nothing on another disk.
+        disk = self.small_disk(size + (256 << 10))
+        said = self.admin("backup", disk / "next", "--previous", self.backup, "--data-dir", data,
+                          expect=FAILED)
+        self.assertIn(f"{disk}/next.partial/media/3f/a2/local+large: cannot be written", said)
+        self.assertIn("free some space there, or name another place", said)
+        self.assertEqual(list(disk.iterdir()), [])
+
+    def test_a_disk_that_fills_in_the_middle_of_a_restoration_leaves_nothing(self):
+        data = self.make()
+        needed = (self.backup / "homeserver.db").stat().st_size + len(b"a picture")
+        # What is counted before, but neither keys nor what the database's log takes meanwhile.
+        disk = self.small_disk((needed + 8191) // 4096 * 4096)
+        said = self.admin("restore", self.backup, "--data-dir", disk / "data", expect=FAILED)
+        self.assertIn(f"{disk}/data/", said)
+        self.assertIn("free some space", said)
+        self.assertEqual(list((disk / "data").iterdir()), [])
+        subprocess.run(["mount", "-o", "remount,size=16m", str(disk)], check=True)
+        self.admin("restore", self.backup, "--data-dir", disk / "data")
+        self.assertIn("nothing is wrong", self.admin("verify", "--data-dir", disk / "data"))
+
+    # ------------------------------------------------------------------ older databases
+
+    def make_older(self, database, version):
+        """As the program of that version had it (tests/schema)."""
+        text = (SCHEMAS / f"version{version}.txt").read_text()
+        tables = {line.split()[1] for line in text.splitlines() if line.startswith("table ")}
+        connection = sqlite3.connect(database)
+        for (name,) in connection.execute(
+                "SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            if name not in tables and not name.startswith(("mc_", "sqlite_")):
+                connection.execute(f"DROP TABLE {name}")
+        connection.execute("DELETE FROM mc_schema WHERE version > ?", (version,))
+        connection.commit()
+        connection.close()
+
+    def schema_version(self, folder):
+        connection = sqlite3.connect(f"file:{folder}/homeserver.db?mode=ro", uri=True)
+        try:
+            return connection.execute("SELECT max(version) FROM mc_schema").fetchone()[0]
+        finally:
+            connection.close()
+
+    def test_verifies_backs_up_and_restores_the_data_of_older_programs(self):
+        data = self.make()
+        newest = self.schema_version(data)
+        self.assertEqual(newest, len(list(SCHEMAS.glob("version*.txt"))))
+        for version in range(newest - 1, 0, -1):
+            with self.subTest(version):
+                self.make_older(data / "homeserver.db", version)
+                older = f"(schema version {version}, this program has {newest})"
+                said = self.admin("verify", "--data-dir", data)
+                self.assertIn(older, said)
+                self.assertIn("nothing is wrong", said)
+                said = self.admin("check", "--all", "--data-dir", data, expect=FAILED)
+                self.assertIn("start this version's server on it once", said)
+                copy, again = self.folder / f"old{version}", self.folder / f"again{version}"
+                self.admin("backup", copy, "--data-dir", data)
+                self.assertEqual(self.schema_version(copy), version)
+                said = self.admin("verify", copy)
+                self.assertIn(older, said)
+                self.assertIn("nothing is wrong", said)
+                self.admin("restore", copy, "--data-dir", again)
+                self.assertEqual(self.schema_version(again), newest)
+                said = self.admin("verify", "--data-dir", again)
+                self.assertIn("nothing is wrong", said)
+                self.assertNotIn("older", said)
+                self.admin("check", "--all", "--data-dir", again)
 
     def test_vacuum_refuses_a_disk_without_room(self):
         data = self.make()

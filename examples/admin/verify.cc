@@ -15,6 +15,7 @@
 #include "matrixcore/backends/sqlite.h"
 #include "matrixcore/crypto/ed25519.h"
 #include "matrixcore/service/consistency.h"
+#include "matrixcore/store/catalog.h"
 #include "progress.h"
 
 namespace matrixcore::admin {
@@ -50,7 +51,7 @@ class Verifier {
   }
 
   Status VerifyDatabase(const std::string& path);
-  Status VerifyTables(const std::string& path);
+  Status VerifyTables(const std::string& path, const Schema& schema);
   Status VerifyKey(const std::string& path);
   Status VerifyBackup(const BackupReader& backup);
   Status VerifyMedia(const BackupReader& backup);
@@ -70,13 +71,25 @@ class Verifier {
   size_t reported_ = 0;
 };
 
+// That of an older program is verified as what it is: the next start of a
+// server, or restoring it, brings it up to date.
 Status Verifier::VerifyDatabase(const std::string& path) {
+  const Result<SqliteFileInfo> info = InspectSqlite(path);
+  if (!info.ok()) return Judge(info.status());
+  Schema schema = MatrixSchema();
+  if (info->schema_version < schema.version) {
+    fmt::print(
+        "{}: an older program made it (schema version {}, this program has "
+        "{}); it is checked as one of that version\n",
+        path, info->schema_version, schema.version);
+    schema = EarlierSchema(schema, info->schema_version);
+  }
   Result<std::vector<std::string>> problems = std::vector<std::string>();
   {
     Progress progress("checking the database", Unit::kBytes);
-    problems = VerifySqlite(
-        path, MatrixSchema(),
-        [&](uint64_t done, uint64_t total) { progress.Update(done, total); });
+    problems = VerifySqlite(path, schema, [&](uint64_t done, uint64_t total) {
+      progress.Update(done, total);
+    });
   }
   if (!problems.ok()) return Judge(problems.status());
   for (const std::string& problem : *problems) {
@@ -84,19 +97,18 @@ Status Verifier::VerifyDatabase(const std::string& path) {
   }
   Done(fmt::format("{}: every page, row and index", path));
   // What is damaged need not fit together.
-  return problems->empty() ? VerifyTables(path) : OkStatus();
+  return problems->empty() ? VerifyTables(path, schema) : OkStatus();
 }
 
-Status Verifier::VerifyTables(const std::string& path) {
-  MC_ASSIGN_OR_RETURN(const auto store,
-                      OpenSqliteStoreReadOnly(path, MatrixSchema()));
+Status Verifier::VerifyTables(const std::string& path, const Schema& schema) {
+  MC_ASSIGN_OR_RETURN(const auto store, OpenSqliteStoreReadOnly(path, schema));
   MC_ASSIGN_OR_RETURN(const auto snapshot, store->NewSnapshot());
   Result<std::vector<std::string>> problems = std::vector<std::string>();
   {
     Progress progress("checking that the tables fit together", Unit::kItems);
-    problems = FindInconsistencies(*snapshot, [&](size_t done, size_t total) {
-      progress.Update(done, total);
-    });
+    problems = FindInconsistencies(
+        *snapshot, schema.version,
+        [&](size_t done, size_t total) { progress.Update(done, total); });
   }
   if (!problems.ok()) return Judge(problems.status());
   for (const std::string& problem : *problems) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "matrixcore/room/auth_tables.h"
 #include "matrixcore/room/tables.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/e2ee_tables.h"
@@ -42,6 +43,7 @@ std::vector<Reference> References() {
       {kLateEvents, kByKey, 1, kRooms},
       {kStateKeys, kByKey, 1, kRooms},
       {kStateSnaps, kByKey, 1, kRooms},
+      {kAuthEdges, kByKey, 1, kRooms},
       {kMemberships, Memberships::kByRoom, 1, kRooms},
       {kAliases, Aliases::kByRoom, 1, kRooms},
       {kRelations, kByKey, 1, kRooms},
@@ -204,9 +206,14 @@ Status Finder::CheckLog() {
 }  // namespace
 
 Result<std::vector<std::string>> FindInconsistencies(
-    Snapshot& snapshot,
+    Snapshot& snapshot, uint32_t schema_version,
     const std::function<void(size_t done, size_t total)>& progress) {
-  const std::vector<Reference> references = References();
+  std::vector<Reference> references;
+  for (const Reference& reference : References()) {
+    if (reference.table.since <= schema_version) {
+      references.push_back(reference);
+    }
+  }
   const size_t total = references.size() + 2;
   size_t done = 0;
   const auto report = [&] {

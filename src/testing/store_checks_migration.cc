@@ -23,38 +23,6 @@ uint32_t SinceOf(const TableSpec& table, uint32_t column) {
   return table.since;
 }
 
-// The table as `version` knew it.
-TableSpec EarlierTable(const TableSpec& table, uint32_t version) {
-  TableSpec earlier = table;
-  earlier.columns.clear();
-  earlier.indexes.clear();
-  earlier.added_columns.clear();
-  earlier.added_indexes.clear();
-  std::map<uint32_t, uint32_t> moved;  // Positions of today, and of then.
-  for (uint32_t i = 0; i < table.columns.size(); ++i) {
-    const uint32_t since = SinceOf(table, i);
-    if (since > version) continue;
-    const auto then = static_cast<uint32_t>(earlier.columns.size());
-    moved[i] = then;
-    earlier.columns.push_back(table.columns[i]);
-    if (since > table.since) earlier.added_columns.push_back({then, since});
-  }
-  for (uint32_t i = 0; i < table.indexes.size(); ++i) {
-    uint32_t since = table.since;
-    for (const auto& added : table.added_indexes) {
-      if (added.index == i) since = added.since;
-    }
-    if (since > version) continue;
-    const auto then = static_cast<uint32_t>(earlier.indexes.size());
-    earlier.indexes.push_back(table.indexes[i]);
-    for (uint32_t& column : earlier.indexes.back().columns) {
-      column = moved[column];
-    }
-    if (since > table.since) earlier.added_indexes.push_back({then, since});
-  }
-  return earlier;
-}
-
 Cell DefaultOf(const ColumnSpec& column) {
   if (column.nullable) return {};
   switch (column.type) {
@@ -233,16 +201,6 @@ constexpr StoreCheck kChecks[] = {
 std::span<const StoreCheck> MigrationChecks() { return kChecks; }
 
 }  // namespace conformance
-
-Schema EarlierSchema(const Schema& schema, uint32_t version) {
-  Schema earlier;
-  earlier.version = version;
-  for (const TableSpec& table : schema.tables) {
-    if (table.since > version) continue;
-    earlier.tables.push_back(conformance::EarlierTable(table, version));
-  }
-  return earlier;
-}
 
 void CheckMigration(StoreFixture& fixture, const Schema& schema, uint32_t from,
                     Findings& findings) {

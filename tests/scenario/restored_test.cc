@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/service/consistency.h"
 #include "scenario/scenario.h"
 
@@ -373,7 +374,8 @@ TEST_F(RestoredTest, TheTablesFitTogether) {
   Restore();
   const auto snapshot = server_.store().NewSnapshot();
   ASSERT_TRUE(snapshot.ok());
-  const auto problems = FindInconsistencies(**snapshot, nullptr);
+  const auto problems =
+      FindInconsistencies(**snapshot, tables::kSchemaVersion, nullptr);
   ASSERT_TRUE(problems.ok()) << problems.status().ToString();
   EXPECT_THAT(*problems, IsEmpty());
 }
@@ -391,11 +393,11 @@ TEST_F(RestoredTest, LooseEndsAreFound) {
   const auto snapshot = server_.store().NewSnapshot();
   ASSERT_TRUE(snapshot.ok());
   size_t steps = 0;
-  const auto problems =
-      FindInconsistencies(**snapshot, [&](size_t done, size_t total) {
-        EXPECT_LE(done, total);
-        steps = total - done;
-      });
+  const auto problems = FindInconsistencies(**snapshot, tables::kSchemaVersion,
+                                            [&](size_t done, size_t total) {
+                                              EXPECT_LE(done, total);
+                                              steps = total - done;
+                                            });
   ASSERT_TRUE(problems.ok());
   EXPECT_EQ(steps, 0u);
   EXPECT_THAT(*problems, Contains(HasSubstr("events has rows of")));

@@ -13,6 +13,7 @@
 #include "matrixcore/api/homeserver.h"
 #include "matrixcore/backends/memory.h"
 #include "matrixcore/backends/sqlite.h"
+#include "matrixcore/service/consistency.h"
 #include "matrixcore/store/catalog.h"
 #include "matrixcore/testing/store_conformance.h"
 #include "matrixcore/testing/temporary_directory.h"
@@ -104,6 +105,39 @@ TEST_P(SchemaVersionTest, AFileMadeFromItsTextIsBroughtUpToDate) {
           << table.name;
     }
   }
+}
+
+// A backup of it is verified as what it is, and restored as today's.
+TEST_P(SchemaVersionTest, IsVerifiedBackedUpAndRestored) {
+  const auto parsed = ParseSchemaText(Golden(GetParam()));
+  ASSERT_TRUE(parsed.ok()) << parsed.status().ToString();
+  const TemporaryDirectory directory;
+  const std::string path = directory.File("store.db");
+  const std::string copy = directory.File("copy.db");
+  const std::string again = directory.File("again.db");
+  {
+    const auto old = OpenSqliteStore(path, parsed->schema);
+    ASSERT_TRUE(old.ok()) << old.status().ToString();
+  }
+  const Schema earlier = EarlierSchema(MatrixSchema(), GetParam());
+  const auto copied = BackUpSqlite(path, copy);
+  ASSERT_TRUE(copied.ok()) << copied.status().ToString();
+  EXPECT_EQ(copied->schema_version, GetParam());
+  for (const std::string& file : {path, copy}) {
+    const auto problems = VerifySqlite(file, earlier);
+    ASSERT_TRUE(problems.ok()) << problems.status().ToString();
+    EXPECT_THAT(*problems, ::testing::IsEmpty());
+    const auto store = OpenSqliteStoreReadOnly(file, earlier);
+    ASSERT_TRUE(store.ok()) << store.status().ToString();
+    const auto snapshot = (*store)->NewSnapshot();
+    EXPECT_THAT(FindInconsistencies(**snapshot, GetParam(), nullptr).value(),
+                ::testing::IsEmpty());
+  }
+  const auto restored = RestoreSqlite(copy, again, MatrixSchema(), {});
+  ASSERT_TRUE(restored.ok()) << restored.status().ToString();
+  EXPECT_EQ(InspectSqlite(again)->schema_version, MatrixSchema().version);
+  EXPECT_THAT(VerifySqlite(again, MatrixSchema()).value(),
+              ::testing::IsEmpty());
 }
 
 INSTANTIATE_TEST_SUITE_P(, SchemaVersionTest,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -16,10 +17,11 @@ namespace matrixcore {
 // room's newest event or state) and for positions beyond the end of the log.
 // Returns what it finds, in words, at most 100 problems; nothing when all is
 // well.  Reads every room and user, and each of their tables where it begins,
-// but not every row.  `progress` hears how many of so many steps are done; null
+// but not every row.  `schema_version` is the store's: tables that came later
+// are not looked at.  `progress` hears how many of so many steps are done; null
 // to hear nothing.
 Result<std::vector<std::string>> FindInconsistencies(
-    Snapshot& snapshot,
+    Snapshot& snapshot, uint32_t schema_version,
     const std::function<void(size_t done, size_t total)>& progress);
 
 }  // namespace matrixcore

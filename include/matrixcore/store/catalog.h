@@ -26,6 +26,10 @@ inline constexpr size_t kMaxCellBytes = size_t{64} << 20;
 // then; every `since` lies in [1, version].  kInvalidArgument names the table.
 Status ValidateSchema(const Schema& schema);
 
+// The schema as `version` of it was: without the tables, columns and indexes
+// that came later.
+Schema EarlierSchema(const Schema& schema, uint32_t version);
+
 // The columns whose order a scan of `index` (nothing: of the key) follows:
 // those of the index, then those of the key that it lacks.
 std::vector<uint32_t> ScanOrder(const TableSpec& table,

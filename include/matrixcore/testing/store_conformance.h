@@ -8,6 +8,7 @@
 
 #include "matrixcore/base/random.h"
 #include "matrixcore/base/status.h"
+#include "matrixcore/store/catalog.h"
 #include "matrixcore/store/store.h"
 #include "matrixcore/store/table.h"
 #include "matrixcore/testing/conformance.h"
@@ -45,10 +46,6 @@ std::span<const StoreCheck> StoreChecks();
 
 // The tables that the suite uses: every kind of key, column and index.
 const Schema& ConformanceSchema();
-
-// The schema as `version` of it was: without the tables, columns and indexes
-// that came later.
-Schema EarlierSchema(const Schema& schema, uint32_t version);
 
 // Fills a store of EarlierSchema(schema, from) with rows, opens it as `schema`,
 // and compares every table and index with what must be there.  For every schema
