@@ -46,10 +46,19 @@ uint64_t FaultInjector::Draw(Fault fault, uint64_t call) const {
 bool FaultInjector::Strikes(Fault fault) {
   const uint32_t rate = rates_.one_in[static_cast<size_t>(fault)];
   Kind& kind = of(fault);
-  if (rate == 0 || kind.paused > 0) return false;
-  if (Draw(fault, kind.calls++) % rate != 0) return false;
+  if (kind.paused > 0) return false;
+  const uint64_t call = kind.calls++;
+  const bool planned = call >= kind.plan_begin && call < kind.plan_end;
+  if (!planned && (rate == 0 || Draw(fault, call) % rate != 0)) return false;
   ++kind.struck;
   return true;
+}
+
+void FaultInjector::Plan(Fault fault, uint64_t spared, uint64_t times) {
+  Kind& kind = of(fault);
+  kind.plan_end = 0;
+  kind.plan_begin = kind.calls + spared;
+  kind.plan_end = kind.plan_begin + times;
 }
 
 void FaultInjector::MaybeDelay() {

@@ -56,6 +56,19 @@ TEST(FaultInjectorTest, NothingStrikesOrCountsInAPause) {
   EXPECT_TRUE(faults.Strikes(Fault::kCommitFails));
 }
 
+TEST(FaultInjectorTest, StrikesWhatIsPlanned) {
+  FaultInjector faults(1, FaultRates());
+  Draw(faults, Fault::kCommitFails, 3);
+  faults.Plan(Fault::kCommitFails, 1, 2);
+  EXPECT_THAT(Draw(faults, Fault::kCommitFails, 4),
+              ::testing::ElementsAre(false, true, true, false));
+  EXPECT_FALSE(faults.Strikes(Fault::kReadFails));
+  faults.Plan(Fault::kCommitFails, 0);
+  faults.Plan(Fault::kCommitFails, 1);
+  EXPECT_THAT(Draw(faults, Fault::kCommitFails, 3),
+              ::testing::ElementsAre(false, true, false));
+}
+
 TEST(FaultInjectorTest, TellsWhatItDid) {
   FaultInjector faults(9, FaultRates().Set(Fault::kBlobTorn, 1));
   EXPECT_EQ(faults.Summary(), "seed 9.");

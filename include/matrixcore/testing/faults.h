@@ -77,6 +77,10 @@ class FaultInjector {
   // Without `delay`, the thread gives its turn away so many times.
   FaultInjector(uint64_t seed, FaultRates rates, Delay delay = nullptr);
 
+  // Besides what the rates say: after `spared` more calls of that kind the next
+  // `times` are struck.  Replaces what was planned before.
+  void Plan(Fault fault, uint64_t spared, uint64_t times = 1);
+
   // Whether this call is struck.
   bool Strikes(Fault fault);
   // Makes the call take longer if kDelay strikes.
@@ -113,6 +117,9 @@ class FaultInjector {
     std::atomic<uint64_t> calls{0};
     std::atomic<uint64_t> struck{0};
     std::atomic<int> paused{0};
+    // Calls from `plan_begin` on and before `plan_end`.
+    std::atomic<uint64_t> plan_begin{0};
+    std::atomic<uint64_t> plan_end{0};
   };
   // A number that the seed, the kind and the number of the call make.
   uint64_t Draw(Fault fault, uint64_t call) const;
