@@ -89,10 +89,12 @@ class World {
       schema.tables.insert(schema.tables.end(), tables.begin(), tables.end());
     }
     store = OrDie(OpenSqliteStore(directory_ + "/store.db", schema));
+    unfinished = std::make_unique<UnfinishedWork>(
+        UnfinishedWork::Deps{*store, *clock, *timers, *executor, *log});
     accounts = std::make_unique<AccountService>(
         AccountService::Options{.server_name = "x"},
         AccountService::Deps{*store, *clock, *random, *executor, *timers, *log,
-                             caches});
+                             caches, *unfinished});
     notifier = std::make_unique<Notifier>(*store, joined, *executor, *timers,
                                           *clock, *metrics);
     keys = std::make_unique<KeyService>(
@@ -151,6 +153,7 @@ class World {
   const std::unique_ptr<Metrics> metrics = NewMetrics();
   JoinedUsers joined;
   CacheBudget caches{64 << 20};
+  std::unique_ptr<UnfinishedWork> unfinished;
   std::unique_ptr<AccountService> accounts;
   std::unique_ptr<Notifier> notifier;
   std::unique_ptr<KeyService> keys;

@@ -55,10 +55,12 @@ struct Parts {
       schema.tables.push_back(table);
     }
     store = mc::NewMemoryStore(schema);
+    unfinished = std::make_unique<mc::UnfinishedWork>(
+        mc::UnfinishedWork::Deps{*store, *clock, *timers, *executor, *log});
     accounts = std::make_unique<mc::AccountService>(
         mc::AccountService::Options{.server_name = "example.org"},
         mc::AccountService::Deps{*store, *clock, *random, *executor, *timers,
-                                 *log, caches});
+                                 *log, caches, *unfinished});
     notifier = std::make_unique<mc::Notifier>(*store, joined, *executor,
                                               *timers, *clock, *metrics);
   }
@@ -70,7 +72,7 @@ struct Parts {
 
   // A user with one device.
   mc::Session NewSession(const std::string& user_id) {
-    Check(accounts->Create({.user_id = user_id}));
+    Check(accounts->Create({.user_id = user_id}).status());
     const mc::NewSession opened = Check(accounts->OpenSession(user_id, {}));
     mc::Session session;
     session.user_id = user_id;
@@ -88,6 +90,7 @@ struct Parts {
   mc::JoinedUsers joined;
   std::unique_ptr<mc::Store> store;
   mc::CacheBudget caches{8 << 20};
+  std::unique_ptr<mc::UnfinishedWork> unfinished;
   std::unique_ptr<mc::AccountService> accounts;
   std::unique_ptr<mc::Notifier> notifier;
 };

@@ -43,8 +43,9 @@ Result<Reply> RegisterGuest(Call& call) {
 }
 
 // A guest becomes a user: `guest_access_token` proves who asks.
-Result<Reply> UpgradeGuest(Call& call, const std::string& guest_token,
-                           const Registration& wanted) {
+Result<Registered> UpgradeGuest(Call& call, const std::string& guest_token,
+                                const Registration& wanted,
+                                std::string* tried) {
   AccountService& accounts = call.services.accounts;
   MC_ASSIGN_OR_RETURN(
       const TokenCheck check,
@@ -54,14 +55,13 @@ Result<Reply> UpgradeGuest(Call& call, const std::string& guest_token,
       accounts.FullUserId(*wanted.username) != check.session.user_id) {
     return Forbidden("This is not the guest's access token");
   }
-  const std::string& user = check.session.user_id;
-  MC_RETURN_IF_ERROR(accounts.UpgradeGuest(user, *wanted.password));
-  Registered registered{.user_id = user, .session = std::nullopt};
-  if (!wanted.inhibit_login) {
-    MC_ASSIGN_OR_RETURN(registered.session,
-                        accounts.OpenSession(user, wanted.session));
-  }
-  return RegisteredReply(call, registered);
+  *tried = check.session.user_id;
+  std::optional<SessionRequest> session;
+  if (!wanted.inhibit_login) session = wanted.session;
+  Registered registered{.user_id = *tried};
+  MC_ASSIGN_OR_RETURN(registered.session,
+                      accounts.UpgradeGuest(*tried, *wanted.password, session));
+  return registered;
 }
 
 Result<Registration> ReadRegistration(json::Value body) {
@@ -91,18 +91,24 @@ Result<std::string> CheckRegistrationStage(Call& call, std::string_view type,
   return std::string(token);
 }
 
-// The same request once more: its answer was lost on the way.
-Result<Reply> RegisteredBefore(Call& call, const std::string& user,
-                               const Registration& wanted) {
+// The same request once more: its answer was lost on the way, or nobody knew
+// what to answer.  Nothing if it made no such user.
+Result<std::optional<Registered>> RegisteredBefore(Call& call,
+                                                   const Registration& wanted) {
+  std::optional<Registered> registered;
+  const std::string user = ResultOfCall(call, "register");
+  if (user.empty()) return registered;
   AccountService& accounts = call.services.accounts;
-  MC_RETURN_IF_ERROR(
-      accounts.CheckPassword(user, wanted.password.value_or("")));
-  Registered registered{.user_id = user, .session = std::nullopt};
+  const Status same =
+      accounts.CheckPassword(user, wanted.password.value_or(""));
+  if (same.code() == StatusCode::kPermissionDenied) return registered;
+  MC_RETURN_IF_ERROR(same);
+  registered.emplace().user_id = user;
   if (!wanted.inhibit_login) {
-    MC_ASSIGN_OR_RETURN(registered.session,
+    MC_ASSIGN_OR_RETURN(registered->session,
                         accounts.OpenSession(user, wanted.session));
   }
-  return RegisteredReply(call, registered);
+  return registered;
 }
 
 Result<Reply> Register(Call& call) {
@@ -115,9 +121,8 @@ Result<Reply> Register(Call& call) {
   MC_ASSIGN_OR_RETURN(Registration wanted, ReadRegistration(call.root()));
   MC_ASSIGN_OR_RETURN(const auto guest,
                       OptionalString(call.root(), "guest_access_token"));
-  if (const std::string user = ResultOfCall(call, "register"); !user.empty()) {
-    return RegisteredBefore(call, user, wanted);
-  }
+  MC_ASSIGN_OR_RETURN(const auto before, RegisteredBefore(call, wanted));
+  if (before) return RegisteredReply(call, *before);
   if (wanted.username && !guest) {
     MC_ASSIGN_OR_RETURN(wanted.username,
                         registration.CheckAvailable(*wanted.username));
@@ -132,13 +137,20 @@ Result<Reply> Register(Call& call) {
       },
       [&](const std::string& session) -> Result<Reply> {
         if (!wanted.password) return MissingParam("password");
-        if (guest) return UpgradeGuest(call, std::string(*guest), wanted);
-        wanted.registration_token =
-            call.services.uia.StageValue(session, kTokenStage);
-        MC_ASSIGN_OR_RETURN(const Registered registered,
-                            registration.Register(wanted));
-        call.services.uia.FinishWith(session, registered.user_id);
-        return RegisteredReply(call, registered);
+        UiaService& uia = call.services.uia;
+        wanted.registration_token = uia.StageValue(session, kTokenStage);
+        std::string tried;
+        const Result<Registered> registered =
+            guest ? UpgradeGuest(call, std::string(*guest), wanted, &tried)
+                  : registration.Register(wanted, &tried);
+        if (!registered.ok()) {
+          if (MayBeWritten(registered.status())) {
+            uia.NotePossible(session, tried);
+          }
+          return registered.status();
+        }
+        uia.FinishWith(session, registered->user_id);
+        return RegisteredReply(call, *registered);
       },
       /*keep_fields=*/true);
 }
@@ -180,12 +192,10 @@ Result<Reply> ChangePassword(Call& call) {
   }
   return WithPassword(call, "changePassword", [&]() -> Result<Reply> {
     if (!wanted) return MissingParam("new_password");
-    AccountService& accounts = call.services.accounts;
-    MC_RETURN_IF_ERROR(accounts.SetPassword(call.user_id(), *wanted));
-    if (logout_devices) {
-      MC_RETURN_IF_ERROR(
-          accounts.DeleteAllDevices(call.user_id(), call.session->device_id));
-    }
+    std::optional<std::string_view> only_device;
+    if (logout_devices) only_device = call.session->device_id;
+    MC_RETURN_IF_ERROR(call.services.accounts.SetPassword(
+        call.user_id(), *wanted, only_device));
     return EmptyReply();
   });
 }

@@ -11,7 +11,6 @@
 #include "api/session_reply.h"
 #include "matrixcore/api/services.h"
 #include "matrixcore/service/accounts.h"
-#include "matrixcore/service/profiles.h"
 #include "matrixcore/service/registration.h"
 #include "matrixcore/service/reports.h"
 
@@ -62,18 +61,11 @@ Result<Reply> RegisterWithSharedSecret(Call& call) {
   wanted.username = std::move(request.username);
   wanted.password = std::move(request.password);
   wanted.is_admin = request.is_admin;
+  if (name) wanted.displayname = *name;
   MC_ASSIGN_OR_RETURN(wanted.inhibit_login,
                       OptionalBool(call.root(), "inhibit_login", false));
   MC_ASSIGN_OR_RETURN(const Registered registered,
                       registration.Register(wanted));
-  if (name) {
-    // A new user is in no room, so that nothing is waited for.
-    Status named;
-    call.services.profiles.Set(registered.user_id, "displayname",
-                               call.root()["displayname"],
-                               [&named](Status status) { named = status; });
-    MC_RETURN_IF_ERROR(named);
-  }
   return ObjectReply([&](json::Writer& w) {
     const std::string& server_name = call.services.options.server_name;
     if (registered.session) {

@@ -52,6 +52,7 @@
 #include "matrixcore/service/thread_subscriptions.h"
 #include "matrixcore/service/to_device.h"
 #include "matrixcore/service/uia.h"
+#include "matrixcore/service/unfinished.h"
 #include "matrixcore/service/unread.h"
 #include "matrixcore/service/unread_tables.h"
 #include "matrixcore/service/user_directory.h"
@@ -121,7 +122,8 @@ Status ClaimStore(Store& store, const std::string& server_name) {
                   server_name));
 }
 
-// A deactivated user leaves every room, and declines every invitation.
+// A deactivated user leaves every room, and declines every invitation.  Of many
+// failures gives one that is worth another try, if any is.
 Status LeaveAllRooms(Store& store, RoomCaches& caches, RoomService& rooms,
                      const std::string& user_id) {
   std::vector<std::string> ids;
@@ -144,15 +146,15 @@ Status LeaveAllRooms(Store& store, RoomCaches& caches, RoomService& rooms,
   }
   Session session;
   session.user_id = user_id;
-  Status first_failure;
+  Status failure;
   for (const std::string& room_id : ids) {
     std::promise<Status> left;
     rooms.Leave(session, {.room_id = room_id, .target = user_id, .reason = {}},
                 [&left](Status status) { left.set_value(std::move(status)); });
     Status status = left.get_future().get();
-    if (!status.ok() && first_failure.ok()) first_failure = std::move(status);
+    if (IsPassing(status) || failure.ok()) failure = std::move(status);
   }
-  return first_failure;
+  return failure;
 }
 
 }  // namespace
@@ -233,6 +235,7 @@ struct Homeserver::Rep {
   RoomWriter room_writer;
 
   // Services.
+  UnfinishedWork unfinished;
   AccountService accounts;
   UiaService uia;
   RegistrationService registration;
@@ -318,6 +321,11 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                    .metrics = d.metrics,
                    .observer = &unread,
                    .policy = policy.get()}),
+      unfinished({.store = store,
+                  .clock = d.clock,
+                  .timers = d.timers,
+                  .background = d.background,
+                  .log = d.log}),
       accounts({.server_name = options.server_name,
                 .password_cost = options.password_cost,
                 .access_token_lifetime_ms = options.access_token_lifetime_ms,
@@ -329,7 +337,8 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                 .background = d.background,
                 .timers = d.timers,
                 .log = d.log,
-                .caches = d.caches}),
+                .caches = d.caches,
+                .unfinished = unfinished}),
       uia({}, d.clock, d.random),
       registration(
           {.server_name = options.server_name,
@@ -348,7 +357,8 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
                 .caches = room_caches,
                 .writer = room_writer,
                 .background = d.background,
-                .log = d.log}),
+                .log = d.log,
+                .unfinished = unfinished}),
       account_data(store, notifier, &push_profiles),
       filters(store),
       push_rules(store, notifier, &push_profiles),
@@ -376,6 +386,7 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
             {.store = store,
              .caches = room_caches,
              .writer = room_writer,
+             .clock = d.clock,
              .random = d.random,
              .background = d.background,
              .identity = identity}),
@@ -489,6 +500,7 @@ Homeserver::Rep::Rep(HomeserverOptions o, const HomeserverDeps& d)
   d.caches.ShowIn(d.metrics);
   search_follower.Wake();  // For what was committed before a crash.
   delayed_events.Start();
+  unfinished.Start();
   accounts.OnDeactivated([this](const std::string& user_id, bool erase) {
     if (erase) room_caches.NoteErasure();
     return LeaveAllRooms(store, room_caches, rooms, user_id);
@@ -521,6 +533,7 @@ void Homeserver::Handle(HttpRequest request, Responder respond) {
 void Homeserver::Shutdown() {
   if (rep_->shut_down.exchange(true)) return;
   rep_->router.RefuseNew();
+  rep_->unfinished.Stop();
   rep_->notifier.Shutdown();
   rep_->room_writer.Drain();
   rep_->search_follower.Shutdown();

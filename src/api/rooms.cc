@@ -74,6 +74,7 @@ Result<NewRoom> NewRoomOf(const Call& call) {
                         ReadThirdPartyInvite(invite));
     room.invite_3pid.push_back(std::move(invitee));
   }
+  room.body = body;
   return room;
 }
 

@@ -357,7 +357,7 @@ Result<RoomWork::Outcome> RoomWork::ProcessCreate(
   std::vector<PolicyQuestion> questions = std::move(draft.questions);
   Apply(std::move(draft), nullptr);
   if (request.listed) SetListed(true);
-  if (request.also) request.also(batch_, *new_room_);
+  if (request.also) request.also(batch_, *new_room_, room_.head.room_id);
   return Outcome{.first = 0, .count = count, .questions = std::move(questions)};
 }
 

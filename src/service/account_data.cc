@@ -75,11 +75,12 @@ Status AccountDataService::Write(std::string_view user_id,
     return ignored ? PushProfiles::AddUser(snapshot, batch, user_id)
                    : OkStatus();
   };
-  MC_RETURN_IF_ERROR(Transact(store_, attempt).status());
+  Status done = Transact(store_, attempt).status();
+  if (!MayBeWritten(done)) return done;
   const std::string user(user_id);
   if (ignored && profiles_ != nullptr) profiles_->Changed(user);
   notifier_.PublishUsers({&user, 1});
-  return OkStatus();
+  return done;
 }
 
 Result<std::string> AccountDataService::Get(std::string_view user_id,
@@ -142,10 +143,10 @@ Status AccountDataService::SetTag(std::string_view user_id,
     AddRow(batch, user_id, room_id, kTagType, data.ToJson());
     return OkStatus();
   };
-  MC_RETURN_IF_ERROR(Transact(store_, attempt).status());
+  Status done = Transact(store_, attempt).status();
   const std::string user(user_id);
-  notifier_.PublishUsers({&user, 1});
-  return OkStatus();
+  if (MayBeWritten(done)) notifier_.PublishUsers({&user, 1});
+  return done;
 }
 
 Result<std::vector<AccountDataService::Entry>> AccountDataService::Since(

@@ -26,6 +26,16 @@ const TableSpec kUsers{
     .key_columns = 1,
 };
 
+const TableSpec kUnfinished{
+    .name = "unfinished",
+    .columns = {{"kind", kText},
+                {"user_id", kText},
+                {"key", kText},
+                {"pos", kInt64}},
+    .key_columns = 3,
+    .since = 3,
+};
+
 const TableSpec kDevices{
     .name = "devices",
     .columns = {{"user_id", kText},
@@ -209,27 +219,17 @@ const TableSpec kToDeviceSizes{
 };
 
 std::vector<TableSpec> AccountTables() {
-  std::vector<TableSpec> tables = {kServerInfo,
-                                   kUsers,
-                                   kDevices,
-                                   kDeviceActivity,
-                                   kAccessTokens,
-                                   kRefreshTokens,
-                                   kRegistrationTokens,
-                                   kProfiles,
-                                   kAccountData,
-                                   kFilters,
-                                   kDeviceKeys,
-                                   kOneTimeKeys,
-                                   kOneTimeKeyCounts,
-                                   kKeyCountChanges,
-                                   kClaimedKeys,
-                                   kFallbackKeys,
-                                   kDeviceListChanges,
-                                   kUserWords,
-                                   kOpenIdTokens,
-                                   kReports,
-                                   kToDevice,
+  std::vector<TableSpec> tables = {kServerInfo,      kUsers,
+                                   kUnfinished,      kDevices,
+                                   kDeviceActivity,  kAccessTokens,
+                                   kRefreshTokens,   kRegistrationTokens,
+                                   kProfiles,        kAccountData,
+                                   kFilters,         kDeviceKeys,
+                                   kOneTimeKeys,     kOneTimeKeyCounts,
+                                   kKeyCountChanges, kClaimedKeys,
+                                   kFallbackKeys,    kDeviceListChanges,
+                                   kUserWords,       kOpenIdTokens,
+                                   kReports,         kToDevice,
                                    kToDeviceSizes};
   for (const TableSpec& table : E2eeTables()) tables.push_back(table);
   return tables;

@@ -9,27 +9,30 @@
 
 #include "matrixcore/base/mutex.h"
 #include "matrixcore/crypto/hash.h"
-#include "matrixcore/id/identifiers.h"
-#include "matrixcore/room/erasure.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/e2ee_tables.h"
 #include "matrixcore/service/restored.h"
-#include "matrixcore/service/user_directory.h"
+#include "service/accounts_rep.h"
+#include "service/device_list.h"
 #include "service/token_cache.h"
 #include "service/transact.h"
 
 namespace matrixcore {
 namespace {
 
+using accounts::AccountOf;
+using accounts::DeactivatedError;
+using accounts::Key;
+using accounts::LockedError;
+using accounts::NoSuchAccount;
+using accounts::ToBlob;
 using tables::AccessTokens;
 using tables::DeviceActivity;
 using tables::Devices;
 using tables::kAccessTokens;
-using tables::kAccountData;
 using tables::kDeviceActivity;
 using tables::kDeviceListChanges;
 using tables::kDevices;
-using tables::kProfiles;
 using tables::kRefreshTokens;
 using tables::kUsers;
 using tables::RefreshTokens;
@@ -40,133 +43,13 @@ constexpr size_t kCachedTokens = 20'000;
 constexpr int64_t kActivityIntervalMs = 60'000;
 constexpr std::string_view kDeviceIdAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr int kDeviceIdLength = 10;
-constexpr int kTokenLength = 32;
-
-Status NoSuchAccount() {
-  return Status(StatusCode::kNotFound, "M_NOT_FOUND", "No such account");
-}
 
 Status UnknownToken() {
   return Status(StatusCode::kUnauthenticated, "M_UNKNOWN_TOKEN",
                 "Unknown refresh token");
 }
 
-Status DeactivatedError() {
-  return Status(StatusCode::kPermissionDenied, "M_USER_DEACTIVATED",
-                "This account has been deactivated");
-}
-
-Status LockedError() {
-  return Status(StatusCode::kUnauthenticated, "M_USER_LOCKED",
-                "This account has been locked");
-}
-
-Status WrongPassword() {
-  return Status(StatusCode::kPermissionDenied, "M_FORBIDDEN",
-                "Invalid username or password");
-}
-
-Blob ToBlob(const Sha256Digest& hash) {
-  return Blob{std::string(AsText(ByteView(hash)))};
-}
-
-Row Key(std::string_view user_id) { return {TextCell(user_id)}; }
-Row Key(std::string_view user_id, std::string_view device_id) {
-  return {TextCell(user_id), TextCell(device_id)};
-}
-
-Account AccountOf(const Row& row) {
-  return {.user_id = std::string(CellText(row[Users::kUser])),
-          .created = {CellInt(row[Users::kCreated])},
-          .is_guest = CellInt(row[Users::kGuest]) != 0,
-          .is_admin = CellInt(row[Users::kAdmin]) != 0,
-          .deactivated = !IsNull(row[Users::kDeactivated]),
-          .has_password = !IsNull(row[Users::kPasswordHash]),
-          .locked = CellInt(row[Users::kLocked]) != 0,
-          .suspended = CellInt(row[Users::kSuspended]) != 0};
-}
-
 }  // namespace
-
-struct AccountService::Rep : std::enable_shared_from_this<Rep> {
-  Rep(const Options& o, const Deps& d) : options(o), deps(d), cache(d.caches) {}
-
-  // --- Tokens ---
-  struct Tokens {
-    std::string access, refresh;
-    Sha256Digest access_hash{}, refresh_hash{};
-    std::optional<int64_t> expires;
-  };
-  Tokens NewTokens(bool refreshable) {
-    Tokens tokens;
-    tokens.access = "mca_" + deps.random.AlphaNumeric(kTokenLength);
-    tokens.access_hash = Sha256(tokens.access);
-    if (refreshable) {
-      tokens.refresh = "mcr_" + deps.random.AlphaNumeric(kTokenLength);
-      tokens.refresh_hash = Sha256(tokens.refresh);
-      tokens.expires = deps.clock.Now().ms + options.access_token_lifetime_ms;
-    }
-    return tokens;
-  }
-  // `replaces` is the refresh token's row that the tokens were got with.
-  static void WriteTokens(WriteBatch& batch, const std::string& user_id,
-                          const std::string& device_id, const Tokens& tokens,
-                          const BatchCell& replaces) {
-    BatchCell expires;
-    if (tokens.expires) expires = *tokens.expires;
-    batch.InsertRow(
-        kAccessTokens,
-        {user_id, device_id, ToBlob(tokens.access_hash), expires, replaces});
-    if (tokens.refresh.empty()) return;
-    batch.InsertRow(kRefreshTokens, {user_id,
-                                     device_id,
-                                     ToBlob(tokens.refresh_hash),
-                                     ToBlob(tokens.access_hash),
-                                     {},
-                                     {},
-                                     replaces});
-  }
-  NewSession ToSession(std::string user_id, std::string device_id,
-                       Tokens tokens) const {
-    return {
-        .user_id = std::move(user_id),
-        .device_id = std::move(device_id),
-        .access_token = std::move(tokens.access),
-        .refresh_token = std::move(tokens.refresh),
-        .expires_in_ms = tokens.expires ? options.access_token_lifetime_ms : 0};
-  }
-  Status RetirePredecessor(const std::string& user_id,
-                           const std::string& device_id, const Blob& replaced);
-  Result<TokenCheck> Load(const Sha256Digest& hash, std::string_view address);
-  Result<TokenCheck> Judge(TokenCache::Entry& entry, std::string_view address);
-
-  // --- Activity ---
-  struct Seen {
-    std::string address;
-    int64_t ts = 0;
-  };
-  void Note(TokenCache::Entry& entry, std::string_view address);
-  void FlushActivity();
-
-  const Options options;
-  const Deps deps;
-  TokenCache cache;
-  std::vector<DeviceHook> device_hooks;
-  std::vector<DepartureHook> departure_hooks;
-  std::vector<DeviceListHook> device_list_hooks;
-
-  Mutex mutex;
-  std::map<std::pair<std::string, std::string>, Seen> seen MC_GUARDED_BY(mutex);
-  bool flush_planned MC_GUARDED_BY(mutex) = false;
-  // What an unknown user's password is compared with.
-  Mutex hash_mutex;
-  std::string no_password_hash MC_GUARDED_BY(hash_mutex);
-};
-
-AccountService::AccountService(Options options, const Deps& deps)
-    : options_(options), rep_(std::make_shared<Rep>(options_, deps)) {}
-
-AccountService::~AccountService() = default;
 
 // --- Access tokens ---
 
@@ -306,16 +189,49 @@ Status CheckIsNoKey(Snapshot& snapshot, const std::string& user,
 
 }  // namespace
 
-Result<NewSession> AccountService::OpenSession(std::string_view user_id,
-                                               const SessionRequest& request) {
-  if (request.device_id.size() > kMaxDeviceIdBytes) {
+Status AccountService::AddSession(Snapshot& snapshot, WriteBatch& batch,
+                                  const std::string& user,
+                                  const SessionRequest& request,
+                                  Opening* opening) {
+  std::string& device = opening->device = request.device_id;
+  if (device.size() > kMaxDeviceIdBytes) {
     return Status(StatusCode::kInvalidArgument, "M_INVALID_PARAM",
                   "The device id is too long");
   }
+  if (device.empty()) {
+    device = rep_->deps.random.String(kDeviceIdLength, kDeviceIdAlphabet);
+  }
+  MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
+                      snapshot.Get(kDevices, Key(user, device)));
+  opening->known_device = row.has_value();
+  if (opening->known_device) {
+    batch.Require(WriteBatch::RowPresent{&kDevices, Key(user, device)});
+    batch.DeleteRows(kAccessTokens, {user, device});
+    batch.DeleteRows(kRefreshTokens, {user, device});
+  } else {
+    MC_RETURN_IF_ERROR(CheckIsNoKey(snapshot, user, device));
+    MC_RETURN_IF_ERROR(CheckDeviceCount(snapshot, user));
+    BatchCell name;
+    if (request.initial_display_name) name = *request.initial_display_name;
+    batch.InsertRow(kDevices, {user, device, name, rep_->deps.clock.Now().ms});
+    batch.PutRow(kDeviceListChanges, {user, batch.NewPosition()});
+  }
+  opening->tokens = rep_->NewTokens(request.refreshable);
+  Rep::WriteTokens(batch, user, device, opening->tokens, {});
+  return OkStatus();
+}
+
+// It is in the store.
+NewSession AccountService::Opened(const std::string& user, Opening opening) {
+  if (!opening.known_device) DeviceListChanged(user);
+  return rep_->ToSession(user, std::move(opening.device),
+                         std::move(opening.tokens));
+}
+
+Result<NewSession> AccountService::OpenSession(std::string_view user_id,
+                                               const SessionRequest& request) {
   const std::string user(user_id);
-  std::string device = request.device_id;
-  Rep::Tokens tokens;
-  bool known_device = false;
+  Opening opening;
   const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
     MC_ASSIGN_OR_RETURN(const std::optional<Row> account,
                         snapshot.Get(kUsers, Key(user)));
@@ -324,34 +240,12 @@ Result<NewSession> AccountService::OpenSession(std::string_view user_id,
     if (AccountOf(*account).locked) return LockedError();
     batch.Require(WriteBatch::ColumnEquals{&kUsers, Key(user),
                                            Users::kDeactivated, Cell()});
-    if (request.device_id.empty()) {
-      device = rep_->deps.random.String(kDeviceIdLength, kDeviceIdAlphabet);
-    }
-    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
-                        snapshot.Get(kDevices, Key(user, device)));
-    known_device = row.has_value();
-    if (known_device) {
-      batch.Require(WriteBatch::RowPresent{&kDevices, Key(user, device)});
-      batch.DeleteRows(kAccessTokens, {user, device});
-      batch.DeleteRows(kRefreshTokens, {user, device});
-    } else {
-      MC_RETURN_IF_ERROR(CheckIsNoKey(snapshot, user, device));
-      MC_RETURN_IF_ERROR(CheckDeviceCount(snapshot, user));
-      BatchCell name;
-      if (request.initial_display_name) name = *request.initial_display_name;
-      batch.InsertRow(kDevices,
-                      {user, device, name, rep_->deps.clock.Now().ms});
-      batch.PutRow(kDeviceListChanges, {user, batch.NewPosition()});
-    }
-    tokens = rep_->NewTokens(request.refreshable);
-    Rep::WriteTokens(batch, user, device, tokens, {});
-    return OkStatus();
+    return AddSession(snapshot, batch, user, request, &opening);
   };
   const Result<CommitInfo> done = Transact(rep_->deps.store, attempt);
-  if (known_device) rep_->cache.EraseDevice(user, device);
+  if (opening.known_device) rep_->cache.EraseDevice(user, opening.device);
   MC_RETURN_IF_ERROR(done.status());
-  if (!known_device) DeviceListChanged(user);
-  return rep_->ToSession(user, device, std::move(tokens));
+  return Opened(user, std::move(opening));
 }
 
 Result<NewSession> AccountService::Refresh(std::string_view refresh_token) {
@@ -452,28 +346,52 @@ Status AccountService::DeleteDevices(std::string_view user_id,
     return OkStatus();
   };
   const Result<CommitInfo> done = Transact(rep_->deps.store, attempt);
-  // Whatever the answer: the devices may be gone.
-  for (const std::string& device : device_ids) ForgetDevice(user, device);
-  MC_RETURN_IF_ERROR(done.status());
-  DeviceListChanged(user);
-  return OkStatus();
+  ForgetDevices(user, device_ids, done.status());
+  return done.status();
 }
 
 Status AccountService::DeleteAllDevices(std::string_view user_id,
                                         std::string_view except_device) {
+  const std::string user(user_id);
   std::vector<std::string> devices;
-  {
-    MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
-                        rep_->deps.store.NewSnapshot());
-    MC_ASSIGN_OR_RETURN(
-        const std::vector<Row> rows,
-        snapshot->Scan({.table = &kDevices, .prefix = Key(user_id)}));
-    for (const Row& row : rows) {
-      const std::string_view device = CellText(row[Devices::kDevice]);
-      if (device != except_device) devices.emplace_back(device);
-    }
+  const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
+    MC_RETURN_IF_ERROR(
+        AddDeletions(snapshot, batch, user, except_device, &devices));
+    if (devices.empty()) batch = WriteBatch();  // Nothing but requirements.
+    return OkStatus();
+  };
+  const Result<CommitInfo> done = Transact(rep_->deps.store, attempt);
+  ForgetDevices(user, devices, done.status());
+  return done.status();
+}
+
+// Of all devices that the user has when the batch is committed.
+Status AccountService::AddDeletions(Snapshot& snapshot, WriteBatch& batch,
+                                    const std::string& user,
+                                    std::string_view except_device,
+                                    std::vector<std::string>* devices) {
+  devices->clear();
+  MC_ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                      snapshot.Scan({.table = &kDevices, .prefix = Key(user)}));
+  MC_RETURN_IF_ERROR(RequireSameDeviceList(snapshot, batch, user));
+  for (const Row& row : rows) {
+    const std::string device(CellText(row[Devices::kDevice]));
+    if (device == except_device) continue;
+    AddDeletion(batch, user, device);
+    devices->push_back(device);
   }
-  return DeleteDevices(user_id, devices);
+  if (!devices->empty()) {
+    batch.PutRow(kDeviceListChanges, {user, batch.NewPosition()});
+  }
+  return OkStatus();
+}
+
+// After the commit that deleted them.  Whatever became of it: they may be gone.
+void AccountService::ForgetDevices(const std::string& user,
+                                   std::span<const std::string> devices,
+                                   const Status& committed) {
+  for (const std::string& device : devices) ForgetDevice(user, device);
+  if (MayBeWritten(committed)) DeviceListChanged(user);
 }
 
 void AccountService::OnDeviceDeleted(DeviceHook hook) {
@@ -490,185 +408,6 @@ void AccountService::OnDeviceListChanged(DeviceListHook hook) {
 
 void AccountService::DeviceListChanged(const std::string& user_id) {
   for (const DeviceListHook& hook : rep_->device_list_hooks) hook(user_id);
-}
-
-// --- Accounts ---
-
-Result<std::optional<Account>> AccountService::Find(std::string_view user_id) {
-  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
-                      rep_->deps.store.NewSnapshot());
-  MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
-                      snapshot->Get(kUsers, Key(user_id)));
-  if (!row) return std::optional<Account>();
-  return std::optional<Account>(AccountOf(*row));
-}
-
-Status AccountService::Create(
-    const NewAccount& account,
-    const std::function<Status(Snapshot&, WriteBatch&)>& also) {
-  BatchCell hash;
-  if (account.password) {
-    MC_ASSIGN_OR_RETURN(
-        hash, HashPassword(*account.password, rep_->options.password_cost));
-  }
-  const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
-    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
-                        snapshot.Get(kUsers, Key(account.user_id)));
-    if (row) {
-      return Status(StatusCode::kAlreadyExists, "M_USER_IN_USE",
-                    "This user name is taken");
-    }
-    batch.InsertRow(kUsers, {account.user_id,
-                             hash,
-                             rep_->deps.clock.Now().ms,
-                             int64_t{account.is_guest},
-                             int64_t{account.is_admin},
-                             {},
-                             int64_t{0},
-                             int64_t{0},
-                             int64_t{0}});
-    UserDirectory::Index(batch, account.user_id, "");
-    return also ? also(snapshot, batch) : OkStatus();
-  };
-  return Transact(rep_->deps.store, attempt).status();
-}
-
-Status AccountService::CheckPassword(std::string_view user_id,
-                                     std::string_view password) {
-  std::string hash;
-  bool deactivated = false;
-  {
-    MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
-                        rep_->deps.store.NewSnapshot());
-    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
-                        snapshot->Get(kUsers, Key(user_id)));
-    if (row) {
-      hash = CellText((*row)[Users::kPasswordHash]);
-      deactivated = AccountOf(*row).deactivated;
-    }
-  }
-  const bool has_password = !hash.empty();
-  if (!has_password) {
-    MutexLock lock(rep_->hash_mutex);
-    if (rep_->no_password_hash.empty()) {
-      MC_ASSIGN_OR_RETURN(rep_->no_password_hash,
-                          HashPassword("", rep_->options.password_cost));
-    }
-    hash = rep_->no_password_hash;
-  }
-  const bool matches = VerifyPassword(password, hash);
-  if (deactivated) return DeactivatedError();
-  if (!has_password || !matches) return WrongPassword();
-  if (!PasswordNeedsRehash(hash, rep_->options.password_cost))
-    return OkStatus();
-  if (Status status = SetPassword(user_id, password); !status.ok()) {
-    rep_->deps.log.Warn("accounts", "could not renew a password hash",
-                        {{"user", user_id}, {"error", status.ToString()}});
-  }
-  return OkStatus();
-}
-
-Status AccountService::SetPassword(std::string_view user_id,
-                                   std::string_view password) {
-  MC_ASSIGN_OR_RETURN(const std::string hash,
-                      HashPassword(password, rep_->options.password_cost));
-  return ChangeUser(user_id, [&hash](BatchRow& row) {
-    row[Users::kPasswordHash] = hash;
-    return OkStatus();
-  });
-}
-
-Status AccountService::UpgradeGuest(std::string_view user_id,
-                                    std::string_view password) {
-  MC_ASSIGN_OR_RETURN(const std::string hash,
-                      HashPassword(password, rep_->options.password_cost));
-  return ChangeUser(user_id, [&hash](BatchRow& row) {
-    if (row[Users::kGuest] != BatchCell(int64_t{1})) {
-      return Status(StatusCode::kFailedPrecondition, "This user is no guest");
-    }
-    row[Users::kPasswordHash] = hash;
-    row[Users::kGuest] = int64_t{0};
-    return OkStatus();
-  });
-}
-
-// The row may have changed since it was read in any column; `change` sees it as
-// it is when the change is made.
-Status AccountService::ChangeUser(
-    std::string_view user_id, const std::function<Status(BatchRow&)>& change) {
-  const Row key = Key(user_id);
-  const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
-    MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
-                        snapshot.Get(kUsers, key));
-    if (!row) return NoSuchAccount();
-    for (uint32_t column = Users::kPasswordHash; column <= Users::kSuspended;
-         ++column) {
-      batch.Require(
-          WriteBatch::ColumnEquals{&kUsers, key, column, (*row)[column]});
-    }
-    BatchRow changed = ToBatchRow(*row);
-    MC_RETURN_IF_ERROR(change(changed));
-    batch.PutRow(kUsers, std::move(changed));
-    return OkStatus();
-  };
-  const Result<CommitInfo> done = Transact(rep_->deps.store, attempt);
-  rep_->cache.EraseUser(user_id);  // It may have been written anyway.
-  return done.status();
-}
-
-Status AccountService::Deactivate(std::string_view user_id, bool erase) {
-  const int64_t now = rep_->deps.clock.Now().ms;
-  MC_RETURN_IF_ERROR(ChangeUser(user_id, [&](BatchRow& row) {
-    row[Users::kPasswordHash] = {};
-    row[Users::kDeactivated] = now;
-    row[Users::kErased] = int64_t{erase};
-    return OkStatus();
-  }));
-  MC_RETURN_IF_ERROR(DeleteAllDevices(user_id));
-  const std::string user(user_id);
-  WriteBatch batch;
-  UserDirectory::Remove(batch, user);
-  if (erase) {
-    batch.DeleteRows(kProfiles, {user});
-    batch.DeleteRows(kAccountData, {user});
-    AddErasure(batch, user);
-  }
-  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
-                      rep_->deps.store.Commit(std::move(batch)));
-  for (const DepartureHook& hook : rep_->departure_hooks) {
-    if (Status status = hook(user, erase); !status.ok()) {
-      rep_->deps.log.Error("accounts", "a deactivated user could not leave",
-                           {{"user", user}, {"error", status.ToString()}});
-    }
-  }
-  return OkStatus();
-}
-
-Status AccountService::SetLocked(std::string_view user_id, bool locked) {
-  return ChangeUser(user_id, [locked](BatchRow& row) {
-    if (row[Users::kDeactivated] != BatchCell()) return NoSuchAccount();
-    row[Users::kLocked] = int64_t{locked};
-    return OkStatus();
-  });
-}
-
-Status AccountService::SetSuspended(std::string_view user_id, bool suspended) {
-  return ChangeUser(user_id, [suspended](BatchRow& row) {
-    if (row[Users::kDeactivated] != BatchCell()) return NoSuchAccount();
-    row[Users::kSuspended] = int64_t{suspended};
-    return OkStatus();
-  });
-}
-
-bool AccountService::IsAdmin(const Account& account) const {
-  return account.is_admin ||
-         std::count(options_.admin_users.begin(), options_.admin_users.end(),
-                    account.user_id) != 0;
-}
-
-std::string AccountService::FullUserId(std::string_view user) const {
-  if (!user.empty() && user.front() == '@') return std::string(user);
-  return MakeUserId(user, options_.server_name);
 }
 
 // --- Activity ---

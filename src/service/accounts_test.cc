@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "matrixcore/backends/memory.h"
+#include "matrixcore/room/room_tool_tables.h"
+#include "matrixcore/room/tables.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/store/store.h"
 #include "service/manual_world.h"
@@ -20,14 +22,20 @@ class AccountsTest : public testing::Test {
  protected:
   AccountsTest() {
     Schema schema;
+    schema.version = tables::kSchemaVersion;
     schema.tables = tables::AccountTables();
+    for (const TableSpec& table : tables::RoomTables()) {
+      schema.tables.push_back(table);
+    }
     store_ = NewMemoryStore(schema);
+    unfinished_ = std::make_unique<UnfinishedWork>(
+        UnfinishedWork::Deps{*store_, clock_, timers_, executor_, *log_});
     accounts_ = std::make_unique<AccountService>(
         AccountService::Options{.server_name = "x",
                                 .password_cost = {1, 8192},
                                 .admin_users = {"@root:x"}},
         AccountService::Deps{*store_, clock_, *random_, executor_, timers_,
-                             *log_, caches_});
+                             *log_, caches_, *unfinished_});
     EXPECT_TRUE(accounts_->Create({.user_id = "@a:x", .password = "pw"}).ok());
   }
   ~AccountsTest() override { store_->Close(); }
@@ -48,6 +56,7 @@ class AccountsTest : public testing::Test {
   std::unique_ptr<Logger> log_ = NewNullLogger();
   std::unique_ptr<Store> store_;
   CacheBudget caches_{8 << 20};
+  std::unique_ptr<UnfinishedWork> unfinished_;
   std::unique_ptr<AccountService> accounts_;
 };
 
@@ -91,7 +100,7 @@ TEST_F(AccountsTest, OneOfManyWinsAName) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&] {
-      const Status status = accounts_->Create({.user_id = "@new:x"});
+      const Status status = accounts_->Create({.user_id = "@new:x"}).status();
       if (status.ok()) ++made;
       if (status.errcode() == "M_USER_IN_USE") ++taken;
     });
@@ -178,7 +187,8 @@ TEST_F(AccountsTest, HashesOfAnOlderCostAreRenewedAtLogin) {
       CellText(Rows(tables::kUsers)[0][tables::Users::kPasswordHash]));
   AccountService dearer(
       {.server_name = "x", .password_cost = {2, 16384}, .admin_users = {}},
-      {*store_, clock_, *random_, executor_, timers_, *log_, caches_});
+      {*store_, clock_, *random_, executor_, timers_, *log_, caches_,
+       *unfinished_});
   EXPECT_TRUE(dearer.CheckPassword("@a:x", "pw").ok());
   const std::string after(
       CellText(Rows(tables::kUsers)[0][tables::Users::kPasswordHash]));

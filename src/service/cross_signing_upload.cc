@@ -474,9 +474,12 @@ Result<CrossSigningService::Outcome> CrossSigningService::UploadKeys(
   const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
     return upload.Add(snapshot, batch, authenticated);
   };
-  MC_RETURN_IF_ERROR(Transact(deps_.store, attempt).status());
-  if (upload.needs_authentication()) return Outcome::kNeedsAuthentication;
-  if (upload.news()) accounts_.DeviceListChanged(user);
+  const Status done = Transact(deps_.store, attempt).status();
+  if (done.ok() && upload.needs_authentication()) {
+    return Outcome::kNeedsAuthentication;
+  }
+  if (upload.news() && MayBeWritten(done)) accounts_.DeviceListChanged(user);
+  MC_RETURN_IF_ERROR(done);
   return Outcome::kDone;
 }
 
@@ -497,12 +500,13 @@ CrossSigningService::UploadSignatures(std::string_view user_id,
     if (!news) batch = WriteBatch();  // Nothing but requirements.
     return OkStatus();
   };
-  MC_RETURN_IF_ERROR(Transact(deps_.store, attempt).status());
-  if (own_news) {
+  const Status done = Transact(deps_.store, attempt).status();
+  if (own_news && MayBeWritten(done)) {
     accounts_.DeviceListChanged(user);
-  } else if (news) {
+  } else if (news && MayBeWritten(done)) {
     deps_.notifier.PublishUsers({&user, 1});
   }
+  MC_RETURN_IF_ERROR(done);
   return failures;
 }
 

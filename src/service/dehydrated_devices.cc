@@ -7,6 +7,7 @@
 #include "matrixcore/service/cross_signing.h"
 #include "matrixcore/service/e2ee_tables.h"
 #include "matrixcore/service/keys.h"
+#include "service/device_list.h"
 #include "service/transact.h"
 
 namespace matrixcore {
@@ -95,22 +96,6 @@ Result<std::optional<DehydratedDeviceService::Device>> Find(
   return device;
 }
 
-// Makes changes of a user's devices exclude each other.
-Status RequireSameDeviceList(Snapshot& snapshot, WriteBatch& batch,
-                             const std::string& user) {
-  MC_ASSIGN_OR_RETURN(const std::optional<Row> row,
-                      snapshot.Get(kDeviceListChanges, {user}));
-  if (row) {
-    batch.Require(WriteBatch::ColumnEquals{&kDeviceListChanges,
-                                           {user},
-                                           DeviceListChanges::kPos,
-                                           (*row)[DeviceListChanges::kPos]});
-  } else {
-    batch.Require(WriteBatch::RowAbsent{&kDeviceListChanges, {user}});
-  }
-  return OkStatus();
-}
-
 }  // namespace
 
 DehydratedDeviceService::DehydratedDeviceService(Store& store,
@@ -147,9 +132,10 @@ Result<std::string> DehydratedDeviceService::Put(std::string_view user_id,
                  {user, device, std::string(body["device_data"].raw())});
     return OkStatus();
   };
-  MC_RETURN_IF_ERROR(Transact(store_, attempt).status());
+  const Status done = Transact(store_, attempt).status();
   if (replaced) accounts_.ForgetDevice(user, replaced->device_id);
-  accounts_.DeviceListChanged(user);
+  if (MayBeWritten(done)) accounts_.DeviceListChanged(user);
+  MC_RETURN_IF_ERROR(done);
   return device;
 }
 

@@ -422,9 +422,9 @@ Status DelayedEventService::Rep::Change(const Key& key, Action action) {
     batch.PutRow(kDelayedEvents, ToRow(key.first, event));
     return OkStatus();
   };
-  MC_RETURN_IF_ERROR(Transact(deps.store, attempt).status());
-  if (send_at != 0) Arm(send_at);
-  return OkStatus();
+  Status done = Transact(deps.store, attempt).status();
+  if (send_at != 0 && MayBeWritten(done)) Arm(send_at);
+  return done;
 }
 
 // --- The public face ---
@@ -459,10 +459,11 @@ Result<DelayedEventService::Scheduled> DelayedEventService::Schedule(
     scheduled = {};
     return rep_->Add(snapshot, session, request, &scheduled, batch);
   };
-  MC_RETURN_IF_ERROR(Transact(rep_->deps.store, attempt).status());
-  if (!scheduled.retry_at) {
+  const Status done = Transact(rep_->deps.store, attempt).status();
+  if (MayBeWritten(done) && !scheduled.retry_at) {
     rep_->Arm(rep_->deps.clock.Now().ms + request.delay_ms);
   }
+  MC_RETURN_IF_ERROR(done);
   return scheduled;
 }
 

@@ -99,9 +99,9 @@ Status DeviceService::Rename(std::string_view user_id,
                  {std::string(user_id), batch.NewPosition()});
     return OkStatus();
   };
-  MC_RETURN_IF_ERROR(Transact(store_, attempt).status());
-  accounts_.DeviceListChanged(std::string(user_id));
-  return OkStatus();
+  Status done = Transact(store_, attempt).status();
+  if (MayBeWritten(done)) accounts_.DeviceListChanged(std::string(user_id));
+  return done;
 }
 
 }  // namespace matrixcore

@@ -11,6 +11,7 @@
 #include "matrixcore/json/writer.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/ephemeral_tables.h"
+#include "matrixcore/service/outcomes.h"
 #include "matrixcore/service/unread.h"
 #include "service/thread_of.h"
 #include "service/typing.h"
@@ -300,13 +301,13 @@ Status EphemeralService::Rep::MoveMarkers(const Session& session,
     if (batch.empty) return OkStatus();
     status = Commit(batch);
     if (status.code() == StatusCode::kAborted) continue;
-    MC_RETURN_IF_ERROR(status);
+    if (!MayBeWritten(status)) return status;
     if (batch.shown) {
       PublishRoom(batch.room, batch.room_id);
     } else {
       deps.notifier.PublishUsers({&session.user_id, 1});
     }
-    return OkStatus();
+    return status;
   }
   return Status(StatusCode::kUnavailable, status.message());
 }
@@ -339,12 +340,14 @@ Status EphemeralService::Rep::Commit(MarkerBatch& batch) {
   }
   deps.activity.Pending(batch.room);
   const Result<CommitInfo> committed = deps.store.Commit(std::move(batch.rows));
-  if (!committed.ok()) {
+  if (!MayBeWritten(committed.status())) {
     deps.activity.Failed(batch.room);
-    return committed.status();
+  } else {
+    deps.activity.Committed(batch.room, committed.ok()
+                                            ? committed->last
+                                            : deps.store.LastPosition());
   }
-  deps.activity.Committed(batch.room, committed->last);
-  return OkStatus();
+  return committed.status();
 }
 
 void EphemeralService::Rep::PublishRoom(RoomNid room,

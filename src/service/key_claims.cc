@@ -176,9 +176,9 @@ Status KeyClaims::Commit(std::span<KeyClaim* const> claims) {
     users = giving.Finish();
     return OkStatus();
   };
-  MC_RETURN_IF_ERROR(Transact(store_, attempt).status());
-  notifier_.PublishUsers(users);
-  return OkStatus();
+  Status done = Transact(store_, attempt).status();
+  if (MayBeWritten(done)) notifier_.PublishUsers(users);
+  return done;
 }
 
 }  // namespace matrixcore

@@ -14,6 +14,7 @@
 
 #include "matrixcore/backends/memory.h"
 #include "matrixcore/base/mutex.h"
+#include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/keys.h"
 #include "service/manual_world.h"
@@ -154,12 +155,15 @@ class World {
  public:
   explicit World(uint64_t seed) {
     Schema schema;
+    schema.version = tables::kSchemaVersion;
     schema.tables = tables::AccountTables();
     store_ = std::make_unique<UnreliableStore>(NewMemoryStore(schema), seed);
+    unfinished_ = std::make_unique<UnfinishedWork>(
+        UnfinishedWork::Deps{*store_, clock_, timers_, executor_, *log_});
     accounts_ = std::make_unique<AccountService>(
         AccountService::Options{.server_name = "x", .password_cost = {1, 8192}},
         AccountService::Deps{*store_, clock_, *random_, executor_, timers_,
-                             *log_, caches_});
+                             *log_, caches_, *unfinished_});
     notifier_ = std::make_unique<Notifier>(*store_, joined_, executor_, timers_,
                                            clock_, *metrics_);
     // Two, as two processes over one store would have.
@@ -236,6 +240,7 @@ class World {
   std::unique_ptr<Metrics> metrics_ = NewMetrics();
   std::unique_ptr<UnreliableStore> store_;
   CacheBudget caches_{8 << 20};
+  std::unique_ptr<UnfinishedWork> unfinished_;
   std::unique_ptr<AccountService> accounts_;
   std::unique_ptr<Notifier> notifier_;
   std::unique_ptr<KeyService> services_[2];

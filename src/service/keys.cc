@@ -298,8 +298,9 @@ Result<KeyService::Counts> KeyService::Upload(const Session& session,
                                          {session.user_id, session.device_id}});
     return OkStatus();
   };
-  MC_RETURN_IF_ERROR(Transact(deps_.store, attempt).status());
-  if (news) accounts_.DeviceListChanged(session.user_id);
+  const Status done = Transact(deps_.store, attempt).status();
+  if (news && MayBeWritten(done)) accounts_.DeviceListChanged(session.user_id);
+  MC_RETURN_IF_ERROR(done);
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       deps_.store.NewSnapshot());
   return OneTimeKeyCounts(*snapshot, session.user_id, session.device_id);

@@ -18,6 +18,8 @@ using tables::PresenceTable;
 
 // Stands for the devices that were present when the server stopped.
 constexpr std::string_view kFormerDevice = "";
+// After a change could not be written.
+constexpr Duration kRetryAfter = seconds(5);
 
 Presence FromRow(const Row& row) {
   Presence presence;
@@ -119,6 +121,8 @@ struct PresenceService::Rep : std::enable_shared_from_this<Rep> {
   void OnTimer();
   void FlushLater();
   Status Flush();
+  void Flushed(const std::vector<std::string>& ids, const Status& status)
+      MC_EXCLUDES(mutex);
 
   const Options options;
   const Deps deps;
@@ -326,8 +330,29 @@ void PresenceService::Rep::FlushLater() {
   flush_posted = false;
 }
 
+// What was not written is written with the next change, or after a while.
+void PresenceService::Rep::Flushed(const std::vector<std::string>& ids,
+                                   const Status& status) {
+  MutexLock lock(mutex);
+  const MonotonicTime retry = deps.clock.Monotonic() + kRetryAfter;
+  for (const std::string& id : ids) {
+    const auto place = users.find(id);
+    if (place == users.end()) continue;
+    User& user = place->second;
+    if (!status.ok()) {
+      user.dirty = true;
+      dirty.insert(id);
+      if (user.due > retry) SetDue(place, retry);
+    } else if (!user.dirty && user.devices.empty()) {
+      SetDue(place, MonotonicTime::Never());
+      users.erase(place);
+    }
+  }
+}
+
 Status PresenceService::Rep::Flush() {
   std::vector<std::string> changed;
+  Status status;
   {
     MutexLock one(flushing);
     WriteBatch batch;
@@ -341,16 +366,17 @@ Status PresenceService::Rep::Flush() {
         batch.PutRow(kPresence,
                      ToRow(place->second.known, batch.NewPosition()));
         changed.push_back(id);
-        if (place->second.devices.empty()) users.erase(place);
       }
     }
-    MC_RETURN_IF_ERROR(deps.store.Commit(std::move(batch)).status());
+    status = deps.store.Commit(std::move(batch)).status();
+    Flushed(changed, status);
   }
+  if (!MayBeWritten(status)) return status;
   for (const std::string& id : changed) {
     PublishToContacts(deps.store, deps.caches, deps.notifier, id,
                       Notifier::News::kPresence);
   }
-  return OkStatus();
+  return status;
 }
 
 // --- The public face ---

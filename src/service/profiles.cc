@@ -11,6 +11,7 @@
 #include "matrixcore/json/object.h"
 #include "matrixcore/json/value.h"
 #include "matrixcore/json/writer.h"
+#include "matrixcore/room/tables.h"
 #include "matrixcore/service/account_tables.h"
 #include "matrixcore/service/user_directory.h"
 #include "service/transact.h"
@@ -66,6 +67,10 @@ Status CheckValue(std::string_view key, json::Value value) {
   return OkStatus();
 }
 
+constexpr std::string_view kDisplayName = "displayname";
+// Unfinished work: a name on its way into rooms.  Its key is the field.
+constexpr std::string_view kName = "name";
+
 // The text of a JSON string; "" for nothing.
 std::string NameIn(const std::optional<std::string>& json) {
   if (!json) return {};
@@ -92,6 +97,13 @@ std::string MemberContent(const Event& member, const std::string& key,
 }
 
 }  // namespace
+
+ProfileService::ProfileService(const Deps& deps) : deps_(deps) {
+  deps.unfinished.Handle(std::string(kName),
+                         [this](std::shared_ptr<UnfinishedWork::Try> work) {
+                           Propagate(std::move(work));
+                         });
+}
 
 Result<std::string> ProfileService::Get(std::string_view user_id) {
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
@@ -124,35 +136,87 @@ Result<std::string> ProfileService::GetField(std::string_view user_id,
   return std::string(CellText((*row)[Profiles::kJson]));
 }
 
-// Writes or removes one field, if the profile stays within its limit.
-Status ProfileService::Write(const std::string& user_id, std::string_view key,
-                             const std::optional<std::string>& value) {
-  const std::string field(key);
+// What a change of a name makes necessary, if anything: as the row that is
+// being written, or that there is already, says.
+struct ProfileService::Work {
+  std::optional<PositionRef> fresh = {};
+  std::optional<Position> old = {};
+};
+
+// Writes or removes one field, if the profile stays within its limit; a name
+// with the work that follows, if there may be any.
+Result<CommitInfo> ProfileService::Write(
+    const std::string& user_id, const std::string& field,
+    const std::optional<std::string>& value, Work* work) {
   const auto attempt = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
-    if (field == "displayname") {
-      UserDirectory::Index(batch, user_id, NameIn(value));
-    }
-    if (!value) {
-      batch.DeleteRow(kProfiles, {user_id, field});
-      return OkStatus();
-    }
+    *work = {};
     MC_ASSIGN_OR_RETURN(
         const std::vector<Row> rows,
         snapshot.Scan({.table = &kProfiles, .prefix = {user_id}}));
+    std::optional<std::string> now;
     // Keys with their quotes, colons and commas, inside one pair of braces.
-    size_t size = 1 + field.size() + value->size() + 4;
+    size_t size = 1 + field.size() + value.value_or("").size() + 4;
     for (const Row& row : rows) {
       const std::string_view other = CellText(row[Profiles::kField]);
-      if (other == field) continue;
-      size += other.size() + CellText(row[Profiles::kJson]).size() + 4;
+      const std::string_view json = CellText(row[Profiles::kJson]);
+      if (other == field) {
+        now = json;
+      } else {
+        size += other.size() + json.size() + 4;
+      }
     }
-    if (size >= kMaxProfileBytes) {
+    if (now == value) {
+      MC_ASSIGN_OR_RETURN(
+          const auto row,
+          snapshot.Get(tables::kUnfinished, {TextCell(kName), user_id, field}));
+      if (row) work->old = CellInt((*row)[tables::Unfinished::kPos]);
+      return OkStatus();
+    }
+    if (value && size >= kMaxProfileBytes) {
       return Invalid("M_PROFILE_TOO_LARGE", "The profile would exceed 64 KiB");
     }
-    batch.PutRow(kProfiles, {user_id, field, *value});
+    if (value) {
+      batch.PutRow(kProfiles, {user_id, field, *value});
+    } else {
+      batch.DeleteRow(kProfiles, {user_id, field});
+    }
+    if (field == kDisplayName) {
+      UserDirectory::Index(batch, user_id, NameIn(value));
+    }
+    if (!IsName(field)) return OkStatus();
+    MC_ASSIGN_OR_RETURN(
+        const std::vector<Row> rooms,
+        snapshot.Scan(
+            {.table = &tables::kMemberships, .prefix = {user_id}, .limit = 1}));
+    if (!rooms.empty()) {
+      work->fresh = UnfinishedWork::Add(batch, kName, user_id, field);
+    }
     return OkStatus();
   };
-  return Transact(deps_.store, attempt).status();
+  return Transact(deps_.store, attempt);
+}
+
+void ProfileService::Change(const std::string& user_id, std::string_view key,
+                            const std::optional<std::string>& value,
+                            Done done) {
+  UnfinishedWork::Item item{
+      .kind = std::string(kName), .user_id = user_id, .key = std::string(key)};
+  Work work;
+  const Result<CommitInfo> written = Write(user_id, item.key, value, &work);
+  if (!written.ok()) {
+    if (work.fresh && MayBeWritten(written.status())) {
+      deps_.unfinished.LookLater();
+    }
+    return done(written.status());
+  }
+  if (work.fresh) {
+    item.pos = written->first + work.fresh->index;
+  } else if (work.old) {
+    item.pos = *work.old;
+  } else {
+    return done(OkStatus());
+  }
+  deps_.unfinished.Begin(std::move(item), std::move(done));
 }
 
 void ProfileService::Set(const std::string& user_id, std::string_view key,
@@ -162,30 +226,52 @@ void ProfileService::Set(const std::string& user_id, std::string_view key,
   if (!status.ok()) return done(std::move(status));
   std::optional<std::string> raw(value.raw());
   if (IsName(key) && value.StringOr("").empty()) raw.reset();
-  status = Write(user_id, key, raw);
-  if (!status.ok() || !IsName(key)) return done(std::move(status));
-  Propagate(user_id, std::string(key), std::move(done));
+  Change(user_id, key, raw, std::move(done));
 }
 
 void ProfileService::Delete(const std::string& user_id, std::string_view key,
                             Done done) {
   Status status = CheckKey(key);
-  if (status.ok()) status = Write(user_id, key, std::nullopt);
-  if (!status.ok() || !IsName(key)) return done(std::move(status));
-  Propagate(user_id, std::string(key), std::move(done));
+  if (!status.ok()) return done(std::move(status));
+  Change(user_id, key, std::nullopt, std::move(done));
 }
 
-// A name on its way into the rooms of a user.
+Status ProfileService::AddName(WriteBatch& batch, const std::string& user_id,
+                               std::string_view name) {
+  if (name.size() > kMaxNameBytes) {
+    return Invalid("M_INVALID_PARAM", "The display name is too long");
+  }
+  if (name.empty()) return OkStatus();
+  std::string json;
+  json::Writer(&json).String(name);
+  batch.PutRow(kProfiles, {user_id, std::string(kDisplayName), json});
+  UserDirectory::Index(batch, user_id, name);
+  return OkStatus();
+}
+
+// --- Names on their way into rooms ---
+
 struct ProfileService::Propagation {
   ProfileService& service;
-  const std::string user_id;
-  const std::string key;
-  std::vector<std::string> rooms;
+  const std::shared_ptr<UnfinishedWork::Try> work;
+  const std::vector<std::string> rooms;
 
   Mutex mutex;
+  // What the profile said when the last rooms were sent to.
+  std::optional<std::string> value MC_GUARDED_BY(mutex);
   size_t next MC_GUARDED_BY(mutex) = 0;  // The next room to send to.
   size_t finished MC_GUARDED_BY(mutex) = 0;
-  Done done MC_GUARDED_BY(mutex);  // Gone once called.
+  // Why some room has to be tried again, if any has.
+  Status failure MC_GUARDED_BY(mutex);
+
+  // Nothing if there is no such field.
+  Result<std::optional<std::string>> Current() const {
+    Result<std::string> known =
+        service.GetField(work->item().user_id, work->item().key);
+    if (known.ok()) return std::optional<std::string>(std::move(*known));
+    if (known.status().code() != StatusCode::kNotFound) return known.status();
+    return std::optional<std::string>();
+  }
 };
 
 namespace {
@@ -235,78 +321,69 @@ std::function<Result<RoomChange>(const RoomView&)> NameChange(
 
 // Sends a member event to every room that the user is joined to.  A room that
 // refuses it keeps the old name; that is no failure of the request.
-void ProfileService::Propagate(const std::string& user_id, std::string key,
-                               Done done) {
+void ProfileService::Propagate(std::shared_ptr<UnfinishedWork::Try> work) {
   const auto read = [&]() -> Result<std::vector<std::string>> {
     MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                         deps_.store.NewSnapshot());
     RoomReader reader(*snapshot, deps_.caches);
-    return JoinedRooms(reader, user_id);
+    return JoinedRooms(reader, work->item().user_id);
   };
   Result<std::vector<std::string>> rooms = read();
-  if (!rooms.ok() || rooms->empty()) return done(rooms.status());
-  std::shared_ptr<Propagation> work(new Propagation{*this,
-                                                    user_id,
-                                                    std::move(key),
-                                                    std::move(*rooms),
-                                                    {},
-                                                    0,
-                                                    0,
-                                                    std::move(done)});
-  SendMore(work);
+  if (!rooms.ok() || rooms->empty()) return work->End(rooms.status());
+  SendMore(std::shared_ptr<Propagation>(new Propagation{
+      *this, std::move(work), std::move(*rooms), {}, {}, 0, 0, {}}));
 }
 
 // The next few rooms; comes back when they are done.
 void ProfileService::SendMore(const std::shared_ptr<Propagation>& work) {
-  const Deps& deps = work->service.deps_;
-  std::optional<std::string> value;
-  Result<std::string> known = work->service.GetField(work->user_id, work->key);
-  if (known.ok()) {
-    value = std::move(*known);
-  } else if (known.status().code() != StatusCode::kNotFound) {
-    Done failed;
-    {
-      MutexLock lock(work->mutex);
-      failed = std::exchange(work->done, nullptr);
-    }
-    if (failed) failed(std::move(known).status());
-    return;
-  }
+  const Result<std::optional<std::string>> value = work->Current();
+  if (!value.ok()) return work->work->End(value.status());
   size_t begin = 0;
   size_t end = 0;
+  Status failure;
   {
     MutexLock lock(work->mutex);
+    // Those before may have got another one, or get it after a newer one.
+    if (work->next > 0 && work->value != *value) {
+      work->failure = Status(StatusCode::kAborted, "the name changed");
+    }
+    work->value = *value;
     begin = work->next;
     end = std::min(begin + kRoomsAtOnce, work->rooms.size());
     work->next = end;
+    failure = work->failure;
   }
+  if (begin == end) return work->work->End(std::move(failure));
   for (size_t i = begin; i < end; ++i) {
     RoomRequest request;
     request.room_id = work->rooms[i];
-    request.user_id = work->user_id;
-    request.prepare = NameChange(work->user_id, work->key, value);
+    request.user_id = work->work->item().user_id;
+    request.prepare =
+        NameChange(request.user_id, work->work->item().key, *value);
     request.done = [work, end](Result<RoomRequest::Answer> answer) {
       const Deps& of = work->service.deps_;
-      if (!answer.ok()) {
-        of.log.Debug(
-            "profiles", "a room refused a member's new name",
-            {{"user", work->user_id}, {"error", answer.status().ToString()}});
+      const bool again = IsPassing(answer.status());
+      if (!answer.ok() && !again) {
+        of.log.Debug("profiles", "a room refused a member's new name",
+                     {{"user", work->work->item().user_id},
+                      {"error", answer.status().ToString()}});
       }
-      Done finished;
       bool more = false;
+      bool enough = false;
       {
         MutexLock lock(work->mutex);
+        if (again) work->failure = std::move(answer).status();
         ++work->finished;
-        more = work->finished == end && end < work->rooms.size();
-        if (work->done && (work->finished == work->rooms.size() ||
-                           work->finished >= kMaxAwaitedRooms)) {
-          finished = std::exchange(work->done, nullptr);
-        }
+        more = work->finished == end;
+        enough = work->failure.ok() && work->finished >= kMaxAwaitedRooms;
       }
-      if (finished) finished(OkStatus());
-      if (more) of.background.PostAdmitted([work] { SendMore(work); });
+      if (enough) work->work->Answer(OkStatus());
+      // Refused, the task drops the work.
+      if (more) {
+        (void)of.background.PostAdmitted([work] { SendMore(work); });
+      }
     };
-    deps.writer.Send(std::move(request));
+    work->service.deps_.writer.Send(std::move(request));
   }
 }
 

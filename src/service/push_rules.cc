@@ -305,12 +305,12 @@ Status PushRuleService::Change(std::string_view user_id,
     MC_RETURN_IF_ERROR(AddRules(user_id, row, std::move(content), batch));
     return PushProfiles::AddUser(snapshot, batch, user_id);
   };
-  MC_ASSIGN_OR_RETURN([[maybe_unused]] const CommitInfo done,
-                      Transact(store_, attempt));
+  Status done = Transact(store_, attempt).status();
+  if (!MayBeWritten(done)) return done;
   const std::string user(user_id);
   if (profiles_ != nullptr) profiles_->Changed(user);
   notifier_.PublishUsers({&user, 1});
-  return OkStatus();
+  return done;
 }
 
 Status PushRuleService::Put(std::string_view user_id, const Name& name,

@@ -13,6 +13,7 @@
 #include "matrixcore/id/identifiers.h"
 #include "matrixcore/service/account_data.h"
 #include "matrixcore/service/account_tables.h"
+#include "matrixcore/service/profiles.h"
 #include "matrixcore/service/push_rules.h"
 #include "service/transact.h"
 
@@ -166,19 +167,25 @@ std::vector<UiaFlow> RegistrationService::Flows() const {
 }
 
 Result<Registered> RegistrationService::Register(
-    const Registration& registration) {
+    const Registration& registration, std::string* tried) {
   NewAccount account;
+  account.password = registration.password;
+  account.is_guest = registration.is_guest;
+  account.is_admin = registration.is_admin;
+  if (!registration.inhibit_login) account.session = registration.session;
   // One more account for the token, if it still has a use, and the rows with
   // which every account begins.
   const auto also = [&](Snapshot& snapshot, WriteBatch& batch) -> Status {
     AccountDataService::AddRow(batch, account.user_id, "", kPushRulesType,
                                PushRuleService::Default(account.user_id));
+    if (registration.displayname) {
+      MC_RETURN_IF_ERROR(ProfileService::AddName(batch, account.user_id,
+                                                 *registration.displayname));
+    }
     return UseToken(snapshot, batch, registration.registration_token);
   };
-  account.password = registration.password;
-  account.is_guest = registration.is_guest;
-  account.is_admin = registration.is_admin;
-  Status created;
+  Result<std::optional<NewSession>> created =
+      Status(StatusCode::kInternal, "no attempt");
   for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
     std::string localpart;
     if (registration.username) {
@@ -187,20 +194,16 @@ Result<Registered> RegistrationService::Register(
       localpart = rep_->deps.random.String(kRandomNameLength, kNameAlphabet);
     }
     account.user_id = MakeUserId(localpart, options_.server_name);
+    if (tried != nullptr) *tried = account.user_id;
     created = rep_->deps.accounts.Create(account, also);
     // Only a name that the server picked is worth another try.
-    if (created.code() != StatusCode::kAlreadyExists || registration.username) {
+    if (created.status().code() != StatusCode::kAlreadyExists ||
+        registration.username) {
       break;
     }
   }
-  MC_RETURN_IF_ERROR(created);
-  Registered registered;
-  registered.user_id = account.user_id;
-  if (registration.inhibit_login) return registered;
-  MC_ASSIGN_OR_RETURN(
-      registered.session,
-      rep_->deps.accounts.OpenSession(account.user_id, registration.session));
-  return registered;
+  MC_RETURN_IF_ERROR(created.status());
+  return Registered{.user_id = account.user_id, .session = std::move(*created)};
 }
 
 // --- Registration tokens ---

@@ -283,7 +283,13 @@ Result<std::vector<EventDraft>> RoomService::CreationDrafts(
 }
 
 Result<std::string> RoomService::CreateRoom(const Session& session,
-                                            const NewRoom& given) {
+                                            const NewRoom& room) {
+  return CreateRoom(session, room, CreationRows());
+}
+
+Result<std::string> RoomService::CreateRoom(const Session& session,
+                                            const NewRoom& given,
+                                            const CreationRows& also) {
   NewRoom room = given;
   const std::string_view version = room.room_version.empty()
                                        ? options_.default_room_version
@@ -325,11 +331,13 @@ Result<std::string> RoomService::CreateRoom(const Session& session,
   }
   MC_ASSIGN_OR_RETURN(request.drafts,
                       CreationDrafts(session, room, *rules, alias));
-  if (!alias.empty()) {
-    request.also = [&alias, &session](WriteBatch& batch, PositionRef nid) {
+  request.also = [&](WriteBatch& batch, PositionRef nid,
+                     const std::string& room_id) {
+    if (!alias.empty()) {
       batch.InsertRow(tables::kAliases, {alias, nid, session.user_id});
-    };
-  }
+    }
+    if (also) also(batch, room_id);
+  };
   Result<RoomWriter::Created> made =
       deps_.writer.CreateAndWait(std::move(request));
   if (made.ok()) return std::move(made->room_id);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "matrixcore/backends/memory.h"
+#include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/service/account_data.h"
 #include "matrixcore/service/account_tables.h"
 
@@ -17,6 +18,7 @@ class RoomSettingsTest : public ::testing::Test {
  protected:
   RoomSettingsTest() {
     Schema schema;
+    schema.version = tables::kSchemaVersion;
     schema.tables = tables::AccountTables();
     store_ = NewMemoryStore(schema);
   }

@@ -17,6 +17,7 @@
 #include "service/canonical_alias.h"
 #include "service/room_access.h"
 #include "service/room_settings.h"
+#include "service/transact.h"
 
 namespace matrixcore {
 namespace {
@@ -121,6 +122,10 @@ std::vector<std::string> CreatorsOf(const Event& create) {
   return creators;
 }
 
+std::string_view ReplacementIn(const Event& tombstone) {
+  return tombstone.content()["replacement_room"].StringOr("");
+}
+
 EventDraft StateDraft(const std::string& sender, std::string_view type,
                       std::string_view state_key, std::string content) {
   EventDraft draft;
@@ -176,7 +181,8 @@ Result<RoomService::OldRoom> RoomService::ReadOldRoom(
   if (!head) return NotFoundError("There is no such room here.");
   room.head = std::move(*head);
   std::vector<std::string_view> types = {kTypeCreate, kTypeJoinRules,
-                                         kTypePowerLevels, kTypeCanonicalAlias};
+                                         kTypePowerLevels, kTypeCanonicalAlias,
+                                         kTypeTombstone};
   types.insert(types.end(), kTransferred.begin(), kTransferred.end());
   for (const std::string_view type : types) {
     MC_ASSIGN_OR_RETURN(
@@ -343,7 +349,9 @@ Status RoomService::SendRemainingBans(const Session& session,
     request.prepare = [&](const RoomView& view) -> Result<RoomChange> {
       RoomChange change;
       for (size_t i = begin; i < end; ++i) {
-        change.drafts.push_back(BanDraft(session.user_id, *old.bans[i]));
+        const Event& ban = *old.bans[i];
+        if (view.MembershipOf(*ban.state_key()) == Membership::kBan) continue;
+        change.drafts.push_back(BanDraft(session.user_id, ban));
       }
       const Event* now = view.Find(kTypePowerLevels, "");
       if (end == old.bans.size() && now != nullptr &&
@@ -385,9 +393,66 @@ std::string QuietLevels(const RoomView& view, const std::string& user) {
 
 }  // namespace
 
-// The tombstone, and what else closes the old room.
+// The room that takes an old one's place, as the row of an upgrade says: one
+// that was begun and failed, or that was done.
+struct RoomService::Succession {
+  Row key = {};  // Of tables::kTransactions.
+  std::optional<Row> row = {};
+  std::string room_id = {};  // "" if the row names none that can be used.
+  bool done = false;
+
+  static Row KeyOf(const Session& session, std::string_view old_room,
+                   const RoomVersionRules& rules,
+                   const std::vector<std::string>& more_creators) {
+    return {
+        Cell(session.user_id), Cell(""),
+        Cell(fmt::format("upgrade/{}", old_room)),
+        Cell(fmt::format("{} {}", rules.id, fmt::join(more_creators, " ")))};
+  }
+  BatchRow RowOf(std::string_view room, bool is_done, Timestamp now) const {
+    BatchRow cells = ToBatchRow(key);
+    cells.emplace_back(fmt::format("{} {}", is_done ? "done" : "begun", room));
+    cells.emplace_back(now.ms);
+    return cells;
+  }
+};
+
+Result<RoomService::Succession> RoomService::FindSuccession(
+    RoomReader& reader, const Session& session, const OldRoom& old, Row key) {
+  using tables::Transactions;
+  Succession found{.key = std::move(key)};
+  MC_ASSIGN_OR_RETURN(found.row,
+                      reader.snapshot().Get(tables::kTransactions, found.key));
+  if (!found.row) return found;
+  const std::string_view result = CellText((*found.row)[Transactions::kResult]);
+  const size_t space = result.find(' ');
+  found.done = result.substr(0, space) == "done";
+  const std::string_view room = result.substr(space + 1);
+  const Event* closed = old.Find(kTypeTombstone);
+  if (found.done && (closed == nullptr || ReplacementIn(*closed) != room)) {
+    return found;  // The room has been replaced once more since.
+  }
+  MC_ASSIGN_OR_RETURN(const auto head, reader.Head(room));
+  if (!head) return found;
+  MC_ASSIGN_OR_RETURN(const auto row,
+                      reader.MembershipOf(session.user_id, head->nid));
+  if (row && row->membership == Membership::kJoin) found.room_id = room;
+  return found;
+}
+
+// The tombstone, and all else that closes the old room, in one commit.
 Status RoomService::CloseOldRoom(const Session& session, const OldRoom& old,
+                                 const Succession& succession,
                                  const std::string& new_room) {
+  RoomNid new_nid = 0;
+  {
+    MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                        deps_.store.NewSnapshot());
+    MC_ASSIGN_OR_RETURN(const auto head,
+                        RoomReader(*snapshot, deps_.caches).Head(new_room));
+    if (!head) return NotFoundError("The new room is gone.");
+    new_nid = head->nid;
+  }
   RoomRequest request;
   request.room_id = old.head.room_id;
   request.user_id = session.user_id;
@@ -396,7 +461,20 @@ Status RoomService::CloseOldRoom(const Session& session, const OldRoom& old,
     tombstone.SetString("body", "This room has been replaced");
     tombstone.SetString("replacement_room", new_room);
     RoomChange change;
+    const Event* closed = view.Find(kTypeTombstone, "");
+    if (closed != nullptr && ReplacementIn(*closed) == new_room) return change;
     change.listed = false;
+    change.also = [&](WriteBatch& batch, PositionRef) {
+      for (const auto& [alias, creator] : old.aliases) {
+        batch.Require(WriteBatch::ColumnEquals{&tables::kAliases,
+                                               {Cell(alias)},
+                                               tables::Aliases::kRoom,
+                                               Cell(old.head.nid)});
+        batch.PutRow(tables::kAliases, {alias, new_nid, creator});
+      }
+      batch.PutRow(tables::kTransactions,
+                   succession.RowOf(new_room, true, deps_.clock.Now()));
+    };
     change.drafts.push_back(
         StateDraft(session.user_id, kTypeTombstone, "", tombstone.ToJson()));
     const PowerLevels levels(view.Find(kTypeCreate, ""),
@@ -435,11 +513,11 @@ Status RoomService::CheckMayUpgrade(RoomReader& reader, const OldRoom& old,
              : refused;
 }
 
-// Makes the new room with the aliases of the old one; kAborted when one of them
-// changed meanwhile.
+// kAborted when another request made one meanwhile.
 Result<std::string> RoomService::MakeSuccessor(
     const Session& session, const OldRoom& old, const RoomVersionRules& rules,
-    const std::vector<std::string>& more_creators) {
+    const std::vector<std::string>& more_creators,
+    const Succession& succession) {
   CreateRoomRequest request;
   request.rules = &rules;
   request.creator = session.user_id;
@@ -451,14 +529,19 @@ Result<std::string> RoomService::MakeSuccessor(
   }
   MC_ASSIGN_OR_RETURN(request.drafts,
                       SuccessorDrafts(session, old, rules, more_creators));
-  request.also = [&old](WriteBatch& batch, PositionRef nid) {
-    for (const auto& [alias, creator] : old.aliases) {
-      batch.Require(WriteBatch::ColumnEquals{&tables::kAliases,
-                                             {Cell(alias)},
-                                             tables::Aliases::kRoom,
-                                             Cell(old.head.nid)});
-      batch.PutRow(tables::kAliases, {alias, nid, creator});
+  request.also = [&](WriteBatch& batch, PositionRef,
+                     const std::string& room_id) {
+    using tables::Transactions;
+    if (succession.row) {
+      batch.Require(WriteBatch::ColumnEquals{
+          &tables::kTransactions, succession.key, Transactions::kResult,
+          (*succession.row)[Transactions::kResult]});
+    } else {
+      batch.Require(
+          WriteBatch::RowAbsent{&tables::kTransactions, succession.key});
     }
+    batch.PutRow(tables::kTransactions,
+                 succession.RowOf(room_id, false, deps_.clock.Now()));
   };
   MC_ASSIGN_OR_RETURN(RoomWriter::Created made,
                       deps_.writer.CreateAndWait(std::move(request)));
@@ -484,15 +567,24 @@ Result<std::string> RoomService::Upgrade(const Session& session,
     }
   }
   const std::vector<std::string> more(creators.begin(), creators.end());
+  Status failure;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     OldRoom old;
+    Succession succession;
     {
       MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                           deps_.store.NewSnapshot());
       RoomReader reader(*snapshot, deps_.caches);
       MC_ASSIGN_OR_RETURN(old, ReadOldRoom(reader, room_id));
       MC_RETURN_IF_ERROR(CheckMayUpgrade(reader, old, session));
+      MC_ASSIGN_OR_RETURN(
+          succession,
+          FindSuccession(
+              reader, session, old,
+              Succession::KeyOf(session, old.head.room_id, *rules, more)));
     }
+    std::string& room = succession.room_id;
+    if (!room.empty() && succession.done) return room;
     const Levels levels = FitLevels(session, old.Find(kTypePowerLevels),
                                     *old.Find(kTypeCreate), *rules, more);
     // Nobody bans a creator, or who has all the power that there is.
@@ -500,16 +592,25 @@ Result<std::string> RoomService::Upgrade(const Session& session,
       const std::string user(*ban->state_key());
       return creators.contains(user) || levels.OfUser(user) >= kHighestPower;
     });
-    Result<std::string> made = MakeSuccessor(session, old, *rules, more);
-    if (!made.ok() && made.status().code() == StatusCode::kAborted) continue;
-    MC_RETURN_IF_ERROR(made.status());
-    MC_RETURN_IF_ERROR(SendRemainingBans(session, old, *made, levels.ToJson()));
+    if (room.empty()) {
+      Result<std::string> made =
+          MakeSuccessor(session, old, *rules, more, succession);
+      failure = made.status();
+      if (failure.code() == StatusCode::kAborted) continue;
+      MC_RETURN_IF_ERROR(failure);
+      room = std::move(*made);
+    }
+    MC_RETURN_IF_ERROR(SendRemainingBans(session, old, room, levels.ToJson()));
     MC_RETURN_IF_ERROR(
-        TakeOverSettings(session.user_id, old.head.room_id, *made));
-    MC_RETURN_IF_ERROR(CloseOldRoom(session, old, *made));
-    return made;
+        TakeOverSettings(session.user_id, old.head.room_id, room));
+    failure = CloseOldRoom(session, old, succession, room);
+    if (failure.ok()) return room;
+    // An alias may have changed meanwhile.
+    if (failure.code() != StatusCode::kUnavailable) break;
   }
-  return Status(StatusCode::kUnavailable, "the aliases kept changing");
+  return failure.code() == StatusCode::kAborted
+             ? Status(StatusCode::kUnavailable, failure.message())
+             : failure;
 }
 
 // Writes what the user set for the old room for the new one.

@@ -26,6 +26,12 @@ Status NoSuchRoom(std::string_view room) {
   return NotFoundError(fmt::format("There is no room {} here.", room));
 }
 
+Result<std::optional<Row>> FindAlias(Store& store, const std::string& alias) {
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      store.NewSnapshot());
+  return snapshot->Get(tables::kAliases, {Cell(alias)});
+}
+
 std::string_view EventIdOf(const Event* event) {
   return event == nullptr ? std::string_view() : event->event_id();
 }
@@ -465,7 +471,15 @@ Status RoomService::CreateAlias(const Session& session, std::string_view alias,
   batch.InsertRow(tables::kAliases,
                   {std::string(alias), head->nid, session.user_id});
   const Status status = deps_.store.Commit(std::move(batch)).status();
-  return status.code() == StatusCode::kAborted ? taken : status;
+  if (status.code() == StatusCode::kAborted) return taken;
+  if (status.code() != StatusCode::kDeadlineExceeded) return status;
+  // Asked again, it would seem taken.
+  MC_ASSIGN_OR_RETURN(const auto written,
+                      FindAlias(deps_.store, std::string(alias)));
+  const bool own =
+      written && CellInt((*written)[tables::Aliases::kRoom]) == head->nid &&
+      CellText((*written)[tables::Aliases::kCreator]) == session.user_id;
+  return own ? OkStatus() : status;
 }
 
 // Whether the user may send the room's canonical alias.
@@ -485,10 +499,13 @@ Result<bool> RoomService::MayNameRoom(RoomReader& reader, const RoomHead& head,
          levels.ToSend(kTypeCanonicalAlias, true);
 }
 
+// First out of the room's state, then out of the table: cut short, the request
+// can be made again.
 void RoomService::DeleteAlias(const Session& session, const std::string& alias,
                               Done done) {
-  const Result<std::string> room_id = RemoveAlias(session, alias);
-  if (!room_id.ok() || room_id->empty()) return done(room_id.status());
+  const Result<std::string> room_id = CheckMayDelete(session, alias);
+  if (!room_id.ok()) return done(room_id.status());
+  if (room_id->empty()) return RemoveAlias(alias, std::move(done));
   RoomRequest request;
   request.room_id = *room_id;
   request.user_id = session.user_id;
@@ -516,17 +533,17 @@ void RoomService::DeleteAlias(const Session& session, const std::string& alias,
     change.drafts.push_back(std::move(draft));
     return change;
   };
-  // The alias is gone, whatever becomes of that.
-  request.done =
-      [done = std::move(done)](const Result<RoomRequest::Answer>&) mutable {
-        done(OkStatus());
-      };
+  request.done = [this, alias, done = std::move(done)](
+                     Result<RoomRequest::Answer> answer) mutable {
+    // A room that refuses the event keeps naming what is there no more.
+    if (IsPassing(answer.status())) return done(std::move(answer).status());
+    RemoveAlias(alias, std::move(done));
+  };
   deps_.writer.Send(std::move(request));
 }
 
-// Gives the id of the room that it led to; "" if there is no such room.
-Result<std::string> RoomService::RemoveAlias(const Session& session,
-                                             const std::string& alias) {
+Result<std::string> RoomService::CheckMayDelete(const Session& session,
+                                                const std::string& alias) {
   using tables::Aliases;
   MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
                       deps_.store.NewSnapshot());
@@ -543,10 +560,26 @@ Result<std::string> RoomService::RemoveAlias(const Session& session,
     }
     if (!allowed) return ForbiddenError("This is not your alias.");
   }
+  return head ? head->room_id : std::string();
+}
+
+// Runs on the store's thread too: commits without waiting.
+void RoomService::RemoveAlias(const std::string& alias, Done done) {
   WriteBatch batch;
   batch.DeleteRow(tables::kAliases, {alias});
-  MC_RETURN_IF_ERROR(deps_.store.Commit(std::move(batch)).status());
-  return head ? head->room_id : std::string();
+  deps_.store.CommitAsync(
+      std::move(batch), [this, alias, done = std::move(done)](
+                            const Result<CommitInfo>& removed) mutable {
+        if (removed.status().code() != StatusCode::kDeadlineExceeded) {
+          return done(removed.status());
+        }
+        // Asked again, there would be no such alias.
+        GoOn([this, alias, failure = removed.status(),
+              done = std::move(done)]() mutable {
+          const auto left = FindAlias(deps_.store, alias);
+          done(left.ok() && !*left ? OkStatus() : std::move(failure));
+        });
+      });
 }
 
 Result<std::string> RoomService::ResolveAlias(std::string_view alias) {

@@ -2,13 +2,19 @@
 // client-server API, "Third-party invites").
 #include <fmt/format.h>
 
+#include <charconv>
 #include <utility>
 
+#include "matrixcore/base/bytes.h"
+#include "matrixcore/crypto/base64.h"
+#include "matrixcore/crypto/hash.h"
 #include "matrixcore/event/types.h"
 #include "matrixcore/event/views.h"
 #include "matrixcore/id/identifiers.h"
+#include "matrixcore/room/tables.h"
 #include "matrixcore/service/rooms.h"
 #include "service/room_access.h"
+#include "service/transact.h"
 
 namespace matrixcore {
 
@@ -19,10 +25,22 @@ struct RoomService::Creation {
   NewRoom room;
   std::shared_ptr<void> owner;
   RoomDone done;
-  size_t looked_up = 0;                    // Of room.invite_3pid.
-  std::vector<ThirdPartyInvitee> unknown;  // Those without a user id.
-  size_t stored = 0;                       // Of `unknown`.
+  size_t looked_up = 0;         // Of room.invite_3pid.
+  std::vector<size_t> unknown;  // Those of them without a user id.
+  size_t next = 0;              // Of `unknown`: the next one to invite.
   std::string room_id;
+  bool has_row = false;
+  size_t noted = 0;  // What the row says of `next`.
+
+  // The row that a repeated request finds, while not all are invited: which of
+  // invite_3pid comes next, and the room.
+  Row key;  // Of tables::kTransactions.
+  BatchRow RowOf(size_t next_invitee, Timestamp now) const {
+    BatchRow cells = ToBatchRow(key);
+    cells.emplace_back(fmt::format("{} {}", next_invitee, room_id));
+    cells.emplace_back(now.ms);
+    return cells;
+  }
 };
 
 // Answers of identity servers come on their client's thread, which must not
@@ -157,6 +175,9 @@ void RoomService::CreateRoom(const Session& session, const NewRoom& room,
   creation->room = room;
   creation->owner = std::move(owner);
   creation->done = std::move(done);
+  creation->key = {Cell(session.user_id), Cell(session.device_id),
+                   Cell("createRoom"),
+                   Cell(Base64Encode(ByteView(Sha256(room.body.raw()))))};
   LookUpInvitees(std::move(creation));
 }
 
@@ -166,38 +187,111 @@ void RoomService::LookUpInvitees(std::shared_ptr<Creation> creation) {
   if (creation->looked_up == invitees.size()) {
     return GoOn([this, creation] { CreateWithInvitees(creation); });
   }
-  const ThirdPartyInvitee& invitee = invitees[creation->looked_up++];
+  const size_t index = creation->looked_up++;
   deps_.identity.Lookup(
-      invitee, [this, creation,
-                &invitee](Result<std::optional<std::string>> user_id) mutable {
+      invitees[index], [this, creation, index](
+                           Result<std::optional<std::string>> user_id) mutable {
         if (!user_id.ok()) {
           return creation->done(std::move(user_id).status());
         }
         if (*user_id) {
           creation->room.invite.push_back(**user_id);
         } else {
-          creation->unknown.push_back(invitee);
+          creation->unknown.push_back(index);
         }
         LookUpInvitees(std::move(creation));
       });
 }
 
+// Whether the same request has made its room before and failed then.
+Result<bool> RoomService::FindBegun(Creation& creation) {
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps_.store.NewSnapshot());
+  MC_ASSIGN_OR_RETURN(const auto row,
+                      snapshot->Get(tables::kTransactions, creation.key));
+  if (!row) return false;
+  const std::string_view result =
+      CellText((*row)[tables::Transactions::kResult]);
+  const size_t space = result.find(' ');
+  size_t next_invitee = 0;
+  std::from_chars(result.data(), result.data() + space, next_invitee);
+  creation.room_id = result.substr(space + 1);
+  RoomReader reader(*snapshot, deps_.caches);
+  MC_ASSIGN_OR_RETURN(const auto head, reader.Head(creation.room_id));
+  if (!head) return false;
+  MC_ASSIGN_OR_RETURN(const auto member,
+                      reader.MembershipOf(creation.session.user_id, head->nid));
+  if (!member || member->membership != Membership::kJoin) return false;
+  creation.has_row = true;
+  while (creation.next < creation.unknown.size() &&
+         creation.unknown[creation.next] < next_invitee) {
+    ++creation.next;
+  }
+  creation.noted = creation.next;
+  return true;
+}
+
 void RoomService::CreateWithInvitees(std::shared_ptr<Creation> creation) {
-  Result<std::string> made = CreateRoom(creation->session, creation->room);
+  const Result<bool> begun = FindBegun(*creation);
+  if (!begun.ok()) return creation->done(begun.status());
+  if (*begun) return StoreInvites(std::move(creation));
+  CreationRows also;
+  creation->has_row = !creation->unknown.empty();
+  if (creation->has_row) {
+    also = [&](WriteBatch& batch, const std::string& room_id) {
+      creation->room_id = room_id;
+      batch.PutRow(tables::kTransactions,
+                   creation->RowOf(0, deps_.clock.Now()));
+    };
+  }
+  Result<std::string> made =
+      CreateRoom(creation->session, creation->room, also);
   if (!made.ok()) return creation->done(std::move(made).status());
   creation->room_id = std::move(*made);
   StoreInvites(std::move(creation));
 }
 
+// A repeated request does not invite those before the next one again, and when
+// all are invited it makes another room.
+Status RoomService::NoteInvited(const Creation& creation) {
+  const bool all = creation.next == creation.unknown.size();
+  WriteBatch batch;
+  if (all) {
+    batch.DeleteRow(tables::kTransactions, ToBatchRow(creation.key));
+  } else {
+    batch.PutRow(
+        tables::kTransactions,
+        creation.RowOf(creation.unknown[creation.next], deps_.clock.Now()));
+  }
+  const Status status = deps_.store.Commit(std::move(batch)).status();
+  if (!all || status.code() != StatusCode::kDeadlineExceeded) return status;
+  MC_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                      deps_.store.NewSnapshot());
+  MC_ASSIGN_OR_RETURN(const auto left,
+                      snapshot->Get(tables::kTransactions, creation.key));
+  return left ? status : OkStatus();
+}
+
 void RoomService::StoreInvites(std::shared_ptr<Creation> creation) {
-  if (creation->stored == creation->unknown.size()) {
+  const bool all = creation->next == creation->unknown.size();
+  if (creation->has_row && (all || creation->noted != creation->next)) {
+    if (Status noted = NoteInvited(*creation); !noted.ok()) {
+      return creation->done(std::move(noted));
+    }
+    creation->noted = creation->next;
+  }
+  if (all) {
     return creation->done(std::move(creation->room_id));
   }
-  const ThirdPartyInvitee& invitee = creation->unknown[creation->stored++];
-  StoreInvite(creation->session, creation->room_id, invitee,
+  const size_t index = creation->unknown[creation->next];
+  StoreInvite(creation->session, creation->room_id,
+              creation->room.invite_3pid[index],
               [this, creation](Status status) mutable {
                 if (!status.ok()) return creation->done(std::move(status));
-                GoOn([this, creation] { StoreInvites(creation); });
+                GoOn([this, creation] {
+                  ++creation->next;
+                  StoreInvites(creation);
+                });
               });
 }
 

@@ -122,10 +122,11 @@ Status ThreadSubscriptionService::Subscribe(
     PushProfiles::AddThreadsUser(batch, session.user_id);
     return PushRuleService::AddUnchanged(snapshot, session.user_id, batch);
   };
-  MC_RETURN_IF_ERROR(Transact(deps_.store, attempt).status());
+  Status done = Transact(deps_.store, attempt).status();
+  if (!MayBeWritten(done)) return done;
   if (first) deps_.profiles.Changed(session.user_id);
   if (changed) deps_.notifier.PublishUsers({&session.user_id, 1});
-  return OkStatus();
+  return done;
 }
 
 Status ThreadSubscriptionService::Unsubscribe(const Session& session,
@@ -140,9 +141,11 @@ Status ThreadSubscriptionService::Unsubscribe(const Session& session,
     Put(seen, session.user_id, false, false, batch);
     return OkStatus();
   };
-  MC_RETURN_IF_ERROR(Transact(deps_.store, attempt).status());
-  if (changed) deps_.notifier.PublishUsers({&session.user_id, 1});
-  return OkStatus();
+  Status done = Transact(deps_.store, attempt).status();
+  if (changed && MayBeWritten(done)) {
+    deps_.notifier.PublishUsers({&session.user_id, 1});
+  }
+  return done;
 }
 
 Result<bool> ThreadSubscriptionService::IsAutomatic(const Session& session,

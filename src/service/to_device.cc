@@ -250,10 +250,11 @@ Status ToDeviceService::Commit(const Sending& sending, json::Value messages) {
                      sending.txn_id, std::string(), deps_.clock.Now().ms});
     return OkStatus();
   };
-  MC_RETURN_IF_ERROR(Transact(deps_.store, attempt).status());
+  Status done = Transact(deps_.store, attempt).status();
+  if (!MayBeWritten(done)) return done;
   const std::vector<std::string> woken(users.begin(), users.end());
   if (!woken.empty()) deps_.notifier.PublishUsers(woken);
-  return OkStatus();
+  return done;
 }
 
 Result<std::vector<ToDeviceMessage>> ToDeviceService::Read(

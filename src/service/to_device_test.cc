@@ -30,10 +30,12 @@ class ToDeviceTest : public testing::Test {
       schema.tables.push_back(table);
     }
     store_ = NewMemoryStore(schema);
+    unfinished_ = std::make_unique<UnfinishedWork>(
+        UnfinishedWork::Deps{*store_, clock_, timers_, executor_, *log_});
     accounts_ = std::make_unique<AccountService>(
         AccountService::Options{.server_name = "x", .password_cost = {1, 8192}},
         AccountService::Deps{*store_, clock_, *random_, executor_, timers_,
-                             *log_, caches_});
+                             *log_, caches_, *unfinished_});
     notifier_ = std::make_unique<Notifier>(*store_, joined_, executor_, timers_,
                                            clock_, *metrics_);
     service_ = std::make_unique<ToDeviceService>(
@@ -81,6 +83,7 @@ class ToDeviceTest : public testing::Test {
   std::unique_ptr<Metrics> metrics_ = NewMetrics();
   std::unique_ptr<Store> store_;
   CacheBudget caches_{8 << 20};
+  std::unique_ptr<UnfinishedWork> unfinished_;
   std::unique_ptr<AccountService> accounts_;
   std::unique_ptr<Notifier> notifier_;
   std::unique_ptr<ToDeviceService> service_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "matrixcore/base/status.h"
+#include "matrixcore/service/outcomes.h"
 #include "matrixcore/store/store.h"
 
 namespace matrixcore {

@@ -33,8 +33,9 @@ struct UiaSession {
   // Completed stages, in order, with what is remembered of them.
   std::vector<std::pair<std::string, std::string>> completed;
   MonotonicTime expires;
-  bool busy = false;   // Its operation is being done.
-  std::string result;  // Of one that has ended; "" while it has not.
+  bool busy = false;     // Its operation is being done.
+  std::string result;    // Of one that has ended; "" while it has not.
+  std::string possible;  // The result, if it did end and nobody knows.
 };
 
 // The fields of a request beside `auth`, canonical; "" if there are none.
@@ -275,12 +276,17 @@ void UiaService::Finish(const std::string& id, bool succeeded) {
   }
 }
 
+void UiaService::NotePossible(const std::string& id, std::string result) {
+  MutexLock lock(rep_->mutex);
+  UiaSession* session = rep_->Find(id);
+  if (session != nullptr) session->possible = std::move(result);
+}
+
 void UiaService::FinishWith(const std::string& id, std::string result) {
   MutexLock lock(rep_->mutex);
   UiaSession* session = rep_->Find(id);
   if (session == nullptr) return;
   session->busy = false;
-  session->fields.clear();
   session->completed.clear();
   session->result = std::move(result);
 }
@@ -296,7 +302,7 @@ std::string UiaService::ResultOf(const UiaRequest& request) {
       session->user_id != request.user_id || session->body != Sha256(*fields)) {
     return "";
   }
-  return session->result;
+  return session->result.empty() ? session->possible : session->result;
 }
 
 std::string UiaService::Fields(std::string_view id,

@@ -52,10 +52,12 @@ class World {
       schema.tables.push_back(table);
     }
     store_ = mc::NewMemoryStore(schema);
+    unfinished_ = std::make_unique<mc::UnfinishedWork>(
+        mc::UnfinishedWork::Deps{*store_, time_, time_, executor_, *log_});
     accounts_ = std::make_unique<mc::AccountService>(
         mc::AccountService::Options{.server_name = "x"},
         mc::AccountService::Deps{*store_, time_, *random_, executor_, time_,
-                                 *log_, caches_});
+                                 *log_, caches_, *unfinished_});
     notifier_ = std::make_unique<mc::Notifier>(*store_, joined_, executor_,
                                                time_, time_, *metrics_);
     mc::WriteBatch batch;
@@ -144,6 +146,7 @@ class World {
   std::unique_ptr<mc::Metrics> metrics_ = mc::NewMetrics();
   std::unique_ptr<mc::Store> store_;
   mc::CacheBudget caches_{8 << 20};
+  std::unique_ptr<mc::UnfinishedWork> unfinished_;
   std::unique_ptr<mc::AccountService> accounts_;
   std::unique_ptr<mc::Notifier> notifier_;
   mc::Session session_;

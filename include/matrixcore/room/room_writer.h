@@ -144,7 +144,9 @@ struct CreateRoomRequest {
   std::vector<EventDraft> drafts;
   bool listed = false;
   // Like RoomChange::also; `room` stands for the new room's nid.
-  std::function<void(WriteBatch& batch, PositionRef room)> also;
+  std::function<void(WriteBatch& batch, PositionRef room,
+                     const std::string& room_id)>
+      also;
   UniqueFunction<void(Result<RoomRequest::Answer>, std::string room_id)> done;
 
   PolicyTurn policy = {};

@@ -20,6 +20,7 @@
 #include "matrixcore/base/status.h"
 #include "matrixcore/base/time.h"
 #include "matrixcore/crypto/password.h"
+#include "matrixcore/service/unfinished.h"
 #include "matrixcore/store/store.h"
 
 namespace matrixcore {
@@ -48,19 +49,21 @@ struct Account {
   bool suspended = false;
 };
 
+// What a client asks for when it logs in or registers.
+struct SessionRequest {
+  std::string device_id = {};  // "": the server makes one.
+  std::optional<std::string> initial_display_name = {};
+  bool refreshable = false;  // The client understands refresh tokens.
+};
+
 struct NewAccount {
   std::string user_id = {};
   // Nothing: nobody can log in with one.
   std::optional<std::string> password = {};
   bool is_guest = false;
   bool is_admin = false;
-};
-
-// What a client asks for when it logs in or registers.
-struct SessionRequest {
-  std::string device_id = {};  // "": the server makes one.
-  std::optional<std::string> initial_display_name = {};
-  bool refreshable = false;  // The client understands refresh tokens.
+  // The first session; nothing: none is opened.
+  std::optional<SessionRequest> session = {};
 };
 
 // A session that was opened or refreshed: the only time that tokens are known.
@@ -109,7 +112,8 @@ class AccountService {
     Executor& background;
     Timers& timers;
     Logger& log;
-    CacheBudget& caches;  // For the sessions of tokens that were seen.
+    CacheBudget& caches;         // For the sessions of tokens that were seen.
+    UnfinishedWork& unfinished;  // Makes deactivated users leave.
   };
   AccountService(Options options, const Deps& deps);
   ~AccountService();
@@ -149,23 +153,31 @@ class AccountService {
   // --- Accounts ---
   // Nothing if there is none.
   Result<std::optional<Account>> Find(std::string_view user_id);
-  // kAlreadyExists M_USER_IN_USE.  `also` adds rows that become durable
-  // together with the account, or says why not; it may be called again after a
-  // lost race.  Slow if the account has a password.
-  Status Create(const NewAccount& account,
-                const std::function<Status(Snapshot&, WriteBatch&)>& also = {});
+  // Makes the account with its first session, all or nothing.
+  // kAlreadyExists M_USER_IN_USE; of the session as OpenSession.  `also` adds
+  // rows that become durable together with the account, or says why not; it may
+  // be called again after a lost race.  Slow if the account has a password.
+  Result<std::optional<NewSession>> Create(
+      const NewAccount& account,
+      const std::function<Status(Snapshot&, WriteBatch&)>& also = {});
   // Ok when it is the password of an active account.  kPermissionDenied
   // M_FORBIDDEN (the same, after the same time, for an unknown user and for a
   // wrong password) or M_USER_DEACTIVATED.  Slow.
   Status CheckPassword(std::string_view user_id, std::string_view password);
-  // Slow.  kNotFound if there is no such account.
-  Status SetPassword(std::string_view user_id, std::string_view password);
-  // Makes a guest a user with a password.  Slow.
-  // kFailedPrecondition M_UNKNOWN if it is no guest.
-  Status UpgradeGuest(std::string_view user_id, std::string_view password);
-  // For good: no login, no tokens, no devices; the hooks make the user leave
-  // all rooms.  `erase` also removes the profile and the account data, and
-  // hides what the user said from those who join later (room/erasure.h).
+  // Slow.  kNotFound if there is no such account.  With `only_device`, all
+  // other devices are deleted with the old password.
+  Status SetPassword(std::string_view user_id, std::string_view password,
+                     std::optional<std::string_view> only_device = {});
+  // Makes a guest a user with a password and, if asked, a new session, all or
+  // nothing.  Slow.  kFailedPrecondition M_UNKNOWN if it is no guest; of the
+  // session as OpenSession.
+  Result<std::optional<NewSession>> UpgradeGuest(
+      std::string_view user_id, std::string_view password,
+      const std::optional<SessionRequest>& session);
+  // For good and at once: no login, no tokens, no devices; `erase` also removes
+  // the profile and the account data, and hides what the user said from those
+  // who join later (room/erasure.h).  Then the hooks make the user leave all
+  // rooms; where they fail, that is done later.
   Status Deactivate(std::string_view user_id, bool erase);
 
   // Locks or suspends an account, or lifts that; tells at once in every
@@ -187,7 +199,8 @@ class AccountService {
       std::function<void(WriteBatch& batch, const std::string& user_id,
                          const std::string& device_id)>;
   void OnDeviceDeleted(DeviceHook hook);
-  // Runs after an account was deactivated; failures are logged.
+  // Runs after an account was deactivated, and again after a passing failure of
+  // any of the hooks.
   using DepartureHook =
       std::function<Status(const std::string& user_id, bool erase)>;
   void OnDeactivated(DepartureHook hook);
@@ -206,8 +219,22 @@ class AccountService {
 
  private:
   struct Rep;
-  Status ChangeUser(std::string_view user_id,
-                    const std::function<Status(BatchRow&)>& change);
+  struct Opening;
+  Status AddSession(Snapshot& snapshot, WriteBatch& batch,
+                    const std::string& user, const SessionRequest& request,
+                    Opening* opening);
+  NewSession Opened(const std::string& user, Opening opening);
+  Status AddDeletions(Snapshot& snapshot, WriteBatch& batch,
+                      const std::string& user, std::string_view except_device,
+                      std::vector<std::string>* devices);
+  void ForgetDevices(const std::string& user,
+                     std::span<const std::string> devices,
+                     const Status& committed);
+  using UserChange =
+      std::function<Status(Snapshot&, WriteBatch&, BatchRow& user)>;
+  Result<CommitInfo> ChangeUser(std::string_view user_id,
+                                const UserChange& change);
+  Status Depart(const std::string& user_id, bool erase);
   Options options_;
   std::shared_ptr<Rep> rep_;
 };

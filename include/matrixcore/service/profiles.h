@@ -16,6 +16,7 @@
 #include "matrixcore/json/value.h"
 #include "matrixcore/room/room_reader.h"
 #include "matrixcore/room/room_writer.h"
+#include "matrixcore/service/unfinished.h"
 #include "matrixcore/store/store.h"
 
 namespace matrixcore {
@@ -37,8 +38,9 @@ class ProfileService {
     RoomWriter& writer;
     Executor& background;  // Brings names to rooms.
     Logger& log;
+    UnfinishedWork& unfinished;  // And goes on with it when a part failed.
   };
-  explicit ProfileService(const Deps& deps) : deps_(deps) {}
+  explicit ProfileService(const Deps& deps);
 
   // The whole profile as a JSON object, "{}" for a user who set nothing.
   // kNotFound M_NOT_FOUND for a user who does not exist.
@@ -52,19 +54,29 @@ class ProfileService {
   // is as good as none).  A name also goes into every room that the user is
   // joined to, some at a time; `done` is called when it is there, or in
   // kMaxAwaitedRooms of them.  A later change overtakes one under way: each
-  // room gets the name that the profile has by then.  Errors, all
-  // kInvalidArgument: M_INVALID_PARAM or M_KEY_TOO_LARGE for the key,
-  // M_INVALID_PARAM for a bad name, M_PROFILE_TOO_LARGE.
+  // room gets the name that the profile has by then.  Once the profile is
+  // written the rooms get the name whatever fails meanwhile, even if `done`
+  // hears of a failure.  Errors, all kInvalidArgument: M_INVALID_PARAM or
+  // M_KEY_TOO_LARGE for the key, M_INVALID_PARAM for a bad name,
+  // M_PROFILE_TOO_LARGE.
   void Set(const std::string& user_id, std::string_view key, json::Value value,
            Done done);
   // Ok also if there is no such field.
   void Delete(const std::string& user_id, std::string_view key, Done done);
 
+  // The display name of a user who is being made.  kInvalidArgument
+  // M_INVALID_PARAM for a bad one.
+  static Status AddName(WriteBatch& batch, const std::string& user_id,
+                        std::string_view name);
+
  private:
-  Status Write(const std::string& user_id, std::string_view key,
-               const std::optional<std::string>& value);
+  void Change(const std::string& user_id, std::string_view key,
+              const std::optional<std::string>& value, Done done);
+  struct Work;
+  Result<CommitInfo> Write(const std::string& user_id, const std::string& field,
+                           const std::optional<std::string>& value, Work* work);
   struct Propagation;
-  void Propagate(const std::string& user_id, std::string key, Done done);
+  void Propagate(std::shared_ptr<UnfinishedWork::Try> work);
   static void SendMore(const std::shared_ptr<Propagation>& work);
 
   const Deps deps_;

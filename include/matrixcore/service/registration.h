@@ -31,6 +31,7 @@ struct RegistrationToken {
 struct Registration {
   std::optional<std::string> username = {};  // Nothing: the server picks one.
   std::optional<std::string> password = {};
+  std::optional<std::string> displayname = {};
   bool is_guest = false;
   bool is_admin = false;
   std::string registration_token = {};  // The one that was shown; "" if none.
@@ -78,10 +79,13 @@ class RegistrationService {
   // The stages that a registration must go through.
   std::vector<UiaFlow> Flows() const;
 
-  // Makes the account and opens its first session.  Errors are those of
-  // CheckAvailable; kPermissionDenied M_FORBIDDEN when the token's uses ran out
-  // meanwhile.  Slow if there is a password.
-  Result<Registered> Register(const Registration& registration);
+  // Makes the account with its first session, all or nothing.  Errors are those
+  // of CheckAvailable and of the display name; kPermissionDenied M_FORBIDDEN
+  // when the token's uses ran out meanwhile.  `tried`, if given, becomes the
+  // user id even when that fails: after kDeadlineExceeded the account may be
+  // there.  Slow if there is a password.
+  Result<Registered> Register(const Registration& registration,
+                              std::string* tried = nullptr);
 
   // --- Registration tokens ---
   // For the stage m.login.registration_token: whether the token has a use left

@@ -53,6 +53,8 @@ struct NewRoom {
   json::Value creation_content;
   json::Value initial_state;
   json::Value power_level_content_override;
+  // The whole request, by which a repeated one with invite_3pid is known.
+  json::Value body = {};
 };
 
 // POST /rooms/{roomId}/upgrade.
@@ -92,6 +94,7 @@ class RoomService {
     Store& store;
     RoomCaches& caches;
     RoomWriter& writer;
+    const Clock& clock;
     Random& random;
     Executor& background;  // Goes on when an identity server has answered.
     IdentityClient& identity;
@@ -111,16 +114,20 @@ class RoomService {
   // The same with invite_3pid: those who are known to their identity servers
   // become ordinary invitees; the others are invited once the room is there.
   // `room` and what it views are kept alive by `owner` until `done` is called.
+  // After a failure the same request of the same device goes on with the room
+  // that the first one made.
   void CreateRoom(const Session& session, const NewRoom& room,
                   std::shared_ptr<void> owner, RoomDone done);
 
   // Replaces a room by one of another version and returns the new one's id
   // (spec: "Room Upgrades").  It gets the old one's power levels, join rules,
   // history visibility, guest access, name, topic, avatar, encryption, server
-  // ACL, bans, local aliases and place in the directory, in one commit; never
-  // its members. M_UNSUPPORTED_ROOM_VERSION, M_INVALID_PARAM (a creator that is
-  // no user id), M_NOT_FOUND for an unknown room, M_FORBIDDEN without the power
-  // to send its tombstone.
+  // ACL, bans and place in the directory; never its members.  The old one keeps
+  // its local aliases until its tombstone takes them, as the last step.  The
+  // same request again, within a week, goes on where the first one failed, and
+  // once it is done gives the same room.  M_UNSUPPORTED_ROOM_VERSION,
+  // M_INVALID_PARAM (a creator that is no user id), M_NOT_FOUND for an unknown
+  // room, M_FORBIDDEN without the power to send its tombstone.
   Result<std::string> Upgrade(const Session& session, std::string_view room_id,
                               const RoomUpgrade& upgrade);
 
@@ -162,7 +169,7 @@ class RoomService {
   Status CreateAlias(const Session& session, std::string_view alias,
                      std::string_view room_id);
   // By its creator, or whoever may change the room's canonical alias.  Takes it
-  // out of that, too, if the user may.
+  // out of that first, if the user may.
   void DeleteAlias(const Session& session, const std::string& alias, Done done);
   // M_NOT_FOUND.
   Result<std::string> ResolveAlias(std::string_view alias);
@@ -191,8 +198,10 @@ class RoomService {
                                     std::vector<InviteKey>& keys);
   void SendIfValid(RoomRequest request, std::vector<InviteKey> keys);
   Result<RoomHead> FindRoom(RoomReader& reader, std::string_view id_or_alias);
-  Result<std::string> RemoveAlias(const Session& session,
-                                  const std::string& alias);
+  // The room that it leads to, "" if there is none any more.
+  Result<std::string> CheckMayDelete(const Session& session,
+                                     const std::string& alias);
+  void RemoveAlias(const std::string& alias, Done done);
   Result<bool> MayNameRoom(RoomReader& reader, const RoomHead& head,
                            const Session& session);
   // `more` are further members of the content: name and JSON.
@@ -217,13 +226,22 @@ class RoomService {
   void AddStoredInvite(const Session& session, const std::string& room_id,
                        const IdentityClient::Stored& stored, Done done);
   void GoOn(Task task);
+  using CreationRows =
+      std::function<void(WriteBatch& batch, const std::string& room_id)>;
+  Result<std::string> CreateRoom(const Session& session, const NewRoom& room,
+                                 const CreationRows& also);
   struct Creation;
+  Result<bool> FindBegun(Creation& creation);
+  Status NoteInvited(const Creation& creation);
   void LookUpInvitees(std::shared_ptr<Creation> creation);
   void CreateWithInvitees(std::shared_ptr<Creation> creation);
   void StoreInvites(std::shared_ptr<Creation> creation);
 
   // --- Upgrades ---
   struct OldRoom;
+  struct Succession;
+  Result<Succession> FindSuccession(RoomReader& reader, const Session& session,
+                                    const OldRoom& old, Row key);
   Result<OldRoom> ReadOldRoom(RoomReader& reader, std::string_view room_id);
   Status CheckMayUpgrade(RoomReader& reader, const OldRoom& old,
                          const Session& session);
@@ -235,7 +253,8 @@ class RoomService {
       const std::vector<std::string>& more_creators);
   Result<std::string> MakeSuccessor(
       const Session& session, const OldRoom& old, const RoomVersionRules& rules,
-      const std::vector<std::string>& more_creators);
+      const std::vector<std::string>& more_creators,
+      const Succession& succession);
   Status SendRemainingBans(const Session& session, const OldRoom& old,
                            const std::string& new_room,
                            const std::string& lasting_levels);
@@ -243,6 +262,7 @@ class RoomService {
                           const std::string& old_room,
                           const std::string& new_room);
   Status CloseOldRoom(const Session& session, const OldRoom& old,
+                      const Succession& succession,
                       const std::string& new_room);
 
   const Options options_;

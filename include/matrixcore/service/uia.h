@@ -72,7 +72,11 @@ class UiaService {
   // Ends it and remembers `result` for those who repeat the request because
   // they did not get the answer.
   void FinishWith(const std::string& session, std::string result);
-  // What was remembered of the very same request; "" if nothing.
+  // Remembers what the result is if the operation happened, before Finish says
+  // that it failed: of a commit whose outcome nobody knows.
+  void NotePossible(const std::string& session, std::string result);
+  // What was remembered of the very same request; "" if nothing.  Its session
+  // may not have ended.
   std::string ResultOf(const UiaRequest& request);
 
   // The fields with which a session of that operation was begun, a JSON object
