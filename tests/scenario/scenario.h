@@ -78,6 +78,10 @@ class ScenarioTest : public ::testing::Test {
   explicit ScenarioTest(FakeHomeserverOptions options = {})
       : server_(std::move(options)) {}
 
+  // Some requests were answered by faults and made again: others may have been
+  // asked more than once, and events built more than once.
+  bool Faulty() { return server_.faults().struck() > 0; }
+
   static std::string RoomPath(const std::string& room, std::string_view rest) {
     return fmt::format("/_matrix/client/v3/rooms/{}/{}", PercentEncode(room),
                        rest);

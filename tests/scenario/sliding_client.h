@@ -42,6 +42,15 @@ class SlidingClient : public SyncClient {
     const bool gives_receipts = everything_ || Chance(80);
     const std::string body = Body(gives_receipts);
     const Answer answer = server_.Post(user_, target, body);
+    if (answer.Outcome() == "400 M_UNKNOWN_POS" &&
+        server_.faults().struck(Fault::kCommitFails) +
+                server_.faults().struck(Fault::kCommitAnswerLost) >
+            0) {
+      // What a connection was sent is written behind: a restart may lose it.
+      since_.clear();
+      rooms_.clear();
+      return Sync(lost);
+    }
     if (!answer.ok()) return "sliding sync: " + answer.text();
     if (lost) return "";
     quiet_ = true;
