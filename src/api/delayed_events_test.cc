@@ -62,6 +62,8 @@ class DelayedEventsTest : public ::testing::Test {
   }
 
   FakeHomeserver server_;
+  // These are about time: what fails when it is due is sent some time later.
+  const FaultInjector::Pause pause_{server_.faults()};
   const User alice_;
   const User bob_;
   std::string room_;

@@ -46,6 +46,8 @@ class PresenceTest : public ::testing::Test {
   }
 
   FakeHomeserver server_;
+  // These are about time: what cannot be written at once is some time later.
+  const FaultInjector::Pause pause_{server_.faults()};
   const User alice_;
   const User bob_;
   std::string room_;

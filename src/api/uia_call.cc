@@ -6,6 +6,7 @@
 #include "matrixcore/api/services.h"
 #include "matrixcore/json/object.h"
 #include "matrixcore/service/accounts.h"
+#include "matrixcore/service/outcomes.h"
 
 namespace matrixcore::api {
 
@@ -53,8 +54,12 @@ Result<Reply> WithUia(
     return reply;
   }
   Result<Reply> result = act(outcome.session);
-  call.services.uia.Finish(outcome.session,
-                           result.ok() && result->status < 400);
+  const bool succeeded = result.ok() && result->status < 400;
+  // A session that the client was never told of holds nothing for it to use
+  // when it makes the request again.
+  const bool unknown =
+      IsPassing(result.status()) && !call.root()["auth"]["session"].IsString();
+  call.services.uia.Finish(outcome.session, succeeded || unknown);
   return result;
 }
 

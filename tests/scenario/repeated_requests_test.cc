@@ -238,6 +238,26 @@ TEST(FailedRegistrationTest, LeavesTheNameFree) {
   EXPECT_TRUE(request("").ok());
 }
 
+// Neither does the use of a token that it was to be made with.
+TEST(FailedRegistrationTest, LeavesTheTokenItsUse) {
+  FakeHomeserverOptions options = Planned();
+  options.homeserver.registration.require_token = true;
+  FakeHomeserver server(std::move(options));
+  WriteBatch batch;
+  batch.PutRow(tables::kRegistrationTokens,
+               {std::string("once"), int64_t{1}, int64_t{0}, {}});
+  ASSERT_TRUE(server.store().Commit(std::move(batch)).ok());
+  const auto request = [&] {
+    return Answer(server.Call(HttpMethod::kPost, "/_matrix/client/v3/register",
+                              R"({"username":"alice","password":"pw","auth":
+            {"type":"m.login.registration_token","token":"once"}})"));
+  };
+  server.faults().Plan(Fault::kCommitFails, 0);
+  EXPECT_EQ(request().status(), 503);
+  EXPECT_EQ(request().Outcome(), "200");
+  EXPECT_EQ(request().Outcome(), "400 M_USER_IN_USE");
+}
+
 TEST_P(RepeatedTest, AGuestBecomesAUser) {
   std::string token, name, session;
   ForEachCommit(
