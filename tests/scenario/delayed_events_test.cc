@@ -54,6 +54,8 @@ class DelayedEventsScenario : public ScenarioTest {
     return Bodies(Get(alice_, room, "messages?dir=f&limit=200")["chunk"]);
   }
 
+  // These are about time: what fails when it is due is sent some time later.
+  const FaultInjector::Pause pause_{server_.faults()};
   User alice_ = server_.Register("alice");
   User bob_ = server_.Register("bob");
   std::string room_ = CreateRoom(alice_, R"({"preset":"public_chat"})");
@@ -179,6 +181,7 @@ TEST_F(DelayedEventsScenario, SuspendedSendersSendNothing) {
   FakeHomeserverOptions options;
   options.homeserver.admin_users = {"@root:" + options.homeserver.server_name};
   FakeHomeserver server(options);
+  const FaultInjector::Pause pause(server.faults());
   const User root = server.Register("root");
   const User carol = server.Register("carol");
   const std::string room =

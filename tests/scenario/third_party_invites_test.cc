@@ -220,8 +220,12 @@ TEST_F(ThirdPartyProofTest, OpensTheRoomForTheInvited) {
   EXPECT_EQ(JoinOf(carol), "403 M_FORBIDDEN");
   asked_.clear();
   EXPECT_EQ(JoinOf(bob_), "200");
-  EXPECT_THAT(asked_, ElementsAre("https://i.example/valid?public_key=" +
-                                  PercentEncode(key())));
+  EXPECT_THAT(asked_, Each("https://i.example/valid?public_key=" +
+                           PercentEncode(key())));
+  EXPECT_FALSE(asked_.empty());
+  if (!Faulty()) {
+    EXPECT_EQ(asked_.size(), 1u);
+  }
   EXPECT_THAT(State(alice_, room_, "m.room.member", bob_.user_id),
               HasSubstr(R"("membership":"join")"));
 }
