@@ -120,8 +120,25 @@ void RoomCaches::ForgetRoom(RoomNid room) {
 
 void RoomCaches::Rep::KeepEvent(RoomNid room, const StoredPtr& event,
                                 Position seen) {
-  if (seen < last_redaction.load(std::memory_order_acquire)) return;
+  MutexLock lock(redaction_mutex);
+  if (seen < last_redaction || redacting.contains(room)) return;
   events.Put({room, event->idx}, event);
+}
+
+void RoomCaches::Rep::BeginRedaction(RoomNid room) {
+  MutexLock lock(redaction_mutex);
+  ++redacting[room];
+}
+
+void RoomCaches::Rep::EndRedaction(RoomNid room) {
+  MutexLock lock(redaction_mutex);
+  const auto it = redacting.find(room);
+  if (it != redacting.end() && --it->second == 0) redacting.erase(it);
+}
+
+void RoomCaches::Rep::NoteRedaction(Position position) {
+  MutexLock lock(redaction_mutex);
+  last_redaction = std::max(last_redaction, position);
 }
 
 void RoomCaches::Rep::ExtendTail(RoomNid room, std::vector<StoredPtr> added,

@@ -96,7 +96,14 @@ struct RoomCaches::Rep {
 
   // Keeps an event that a snapshot at `seen` gave, unless a redaction after
   // that snapshot may have changed it.
-  void KeepEvent(RoomNid room, const StoredPtr& event, Position seen);
+  void KeepEvent(RoomNid room, const StoredPtr& event, Position seen)
+      MC_EXCLUDES(redaction_mutex);
+  // Around a commit that redacts: snapshots show it before its outcome is
+  // known, so from its beginning on nothing of the room is kept.
+  void BeginRedaction(RoomNid room) MC_EXCLUDES(redaction_mutex);
+  void EndRedaction(RoomNid room) MC_EXCLUDES(redaction_mutex);
+  // Snapshots before `position` may still show an event that was redacted.
+  void NoteRedaction(Position position) MC_EXCLUDES(redaction_mutex);
 
   // Adds the events of a commit, whose first position is `first`, to a room's
   // tail; `last_pos` is that of the room's last event before.  To be called in
@@ -111,8 +118,10 @@ struct RoomCaches::Rep {
   LruCache<RoomNid, std::shared_ptr<RoomStates>> states;
   LruCache<RoomNid, std::shared_ptr<StateKeyNames>> names;
   LruCache<RoomNid, TailPtr> tails;
-  // Snapshots older than this may still show an event that was redacted since.
-  std::atomic<Position> last_redaction{0};
+  Mutex redaction_mutex;
+  Position last_redaction MC_GUARDED_BY(redaction_mutex) = 0;
+  // Commits under way that redact, by their rooms.
+  absl::flat_hash_map<RoomNid, int> redacting MC_GUARDED_BY(redaction_mutex);
 
   std::shared_ptr<StateKeyNames> Names(RoomNid room);
   // Where states of the room are; `wanted` is looked for there.

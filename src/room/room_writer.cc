@@ -121,6 +121,8 @@ struct RoomWriter::Rep : std::enable_shared_from_this<RoomWriter::Rep> {
   void OnConflict(const std::shared_ptr<InFlight>& flight);
   void DistrustCaches(const InFlight& flight, const RoomHead& head);
   bool TakeDistrust(RoomNid nid);
+  void BeginRedaction(const InFlight& flight, RoomNid nid);
+  void EndRedaction(const InFlight& flight, RoomNid nid);
   void ForgetRedacted(const InFlight& flight, RoomNid nid, Position position);
   void FailFlight(InFlight& flight, const Status& status);
   void Publish(InFlight& flight, const RoomHead& head, Position last_pos,
@@ -355,6 +357,7 @@ void RoomWriter::Rep::Work(const ActorPtr& actor,
   flight->redacted = work.redacted();
   batch_size.Observe(static_cast<double>(flight->requests.size()));
   deps.activity.Pending(actor->room->head.nid);
+  BeginRedaction(*flight, actor->room->head.nid);
   deps.store.CommitAsync(work.Finish(), [self = shared_from_this(),
                                          flight](Result<CommitInfo> result) {
     self->OnCommitted(flight, std::move(result));
@@ -443,6 +446,7 @@ void RoomWriter::Rep::OnCommitted(const std::shared_ptr<InFlight>& flight,
     } else {
       deps.activity.Failed(room.head.nid);
     }
+    EndRedaction(*flight, room.head.nid);
     actor->room.reset();
     if (result.status().code() == StatusCode::kAborted &&
         ++actor->attempts < kMaxAttempts) {
@@ -463,6 +467,7 @@ void RoomWriter::Rep::OnCommitted(const std::shared_ptr<InFlight>& flight,
   const Position last_pos = room.committed.last_pos;
   room.committed = room.head;
   Publish(*flight, room.head, last_pos, *result);
+  EndRedaction(*flight, room.head.nid);
   AnswerAll(*flight, *result);
   Continue(actor);
 }
@@ -525,14 +530,22 @@ void RoomWriter::Rep::OnConflict(const std::shared_ptr<InFlight>& flight) {
   Continue(flight->actor);
 }
 
+// Before anybody can see that something is redacted.
+void RoomWriter::Rep::BeginRedaction(const InFlight& flight, RoomNid nid) {
+  if (flight.redacted.empty()) return;
+  deps.caches.rep_->BeginRedaction(nid);
+  for (const EventIdx idx : flight.redacted) deps.caches.ForgetEvent(nid, idx);
+}
+
+void RoomWriter::Rep::EndRedaction(const InFlight& flight, RoomNid nid) {
+  if (!flight.redacted.empty()) deps.caches.rep_->EndRedaction(nid);
+}
+
 // Snapshots before `position` may still show what was redacted.
 void RoomWriter::Rep::ForgetRedacted(const InFlight& flight, RoomNid nid,
                                      Position position) {
   if (flight.redacted.empty()) return;
-  std::atomic<Position>& last = deps.caches.rep_->last_redaction;
-  Position seen = last.load();
-  while (seen < position && !last.compare_exchange_weak(seen, position)) {
-  }
+  deps.caches.rep_->NoteRedaction(position);
   for (const EventIdx idx : flight.redacted) deps.caches.ForgetEvent(nid, idx);
 }
 

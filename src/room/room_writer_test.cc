@@ -269,6 +269,59 @@ TEST_F(RoomWriterTest, RedactionStripsTheEventAndItsState) {
             "{}");
 }
 
+// Calls back between the moment from which snapshots show a commit and that at
+// which the writer hears of it.
+class EarlyStore final : public Store {
+ public:
+  explicit EarlyStore(Store& store) : store_(store) {}
+  Result<std::unique_ptr<Snapshot>> NewSnapshot() override {
+    return store_.NewSnapshot();
+  }
+  void CommitAsync(WriteBatch batch, Done done) override {
+    store_.CommitAsync(
+        std::move(batch),
+        [this, done = std::move(done)](Result<CommitInfo> result) mutable {
+          if (visible) visible();
+          done(std::move(result));
+        });
+  }
+  Position LastPosition() const override { return store_.LastPosition(); }
+  Status Check() override { return store_.Check(); }
+  void Close() override { store_.Close(); }
+
+  std::function<void()> visible;
+
+ private:
+  Store& store_;
+};
+
+TEST_F(RoomWriterTest, WhoeverSeesTheCommitSeesTheRedaction) {
+  EarlyStore store(*store_);
+  RoomServer server(store);
+  const std::string room = server.MakeRoom("11");
+  const auto topic = server.Send(
+      room, MakeDraft(kTypeTopic, "@alice:x", "", R"({"topic":"t"})"));
+  ASSERT_TRUE(topic.ok());
+  const auto redacted_by = [&]() -> EventIdx {
+    OpenReader reader(server);
+    const EventIdx idx = topic->events[0].idx;
+    return reader->StoredEvents(reader.Head(room), {&idx, 1})
+        .value()[0]
+        .redacted_by;
+  };
+  EXPECT_EQ(redacted_by(), 0u);  // And is remembered.
+  std::optional<EventIdx> seen;
+  store.visible = [&] { seen = redacted_by(); };
+  EventDraft redaction =
+      MakeDraft(kTypeRedaction, "@alice:x", std::nullopt, "{}");
+  redaction.redacts = topic->event_ids[0];
+  const auto redacted = server.Send(room, redaction);
+  ASSERT_TRUE(redacted.ok()) << redacted.status().ToString();
+  EXPECT_EQ(seen, redacted->events[0].idx);
+  store.visible = nullptr;
+  EXPECT_EQ(redacted_by(), redacted->events[0].idx);
+}
+
 // What is kept of a room's newest events in memory answers as the store does,
 // also for snapshots from before and when another process writes and redacts.
 TEST_F(RoomWriterTest, TheNewestEventsReadAsFromTheStore) {

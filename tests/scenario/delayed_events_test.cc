@@ -226,6 +226,7 @@ TEST(DelayedEventsOfGuests, JoinNoRoomThatIsClosedToThem) {
   FakeHomeserverOptions options;
   options.homeserver.registration.guests = true;
   FakeHomeserver server(options);
+  const FaultInjector::Pause pause(server.faults());
   const auto alice = server.Register("alice");
   const std::string room =
       Answer(server.Post(alice, "/_matrix/client/v3/createRoom",
