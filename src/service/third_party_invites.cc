@@ -30,11 +30,16 @@ struct RoomService::Creation {
   size_t next = 0;              // Of `unknown`: the next one to invite.
   std::string room_id;
   bool has_row = false;
-  size_t noted = 0;  // What the row says of `next`.
+  size_t noted = 0;   // What the row says of `next`.
+  bool told = false;  // An invitation's commit says it.
 
   // The row that a repeated request finds, while not all are invited: which of
   // invite_3pid comes next, and the room.
   Row key;  // Of tables::kTransactions.
+  // Of invite_3pid; its size behind the last of `unknown`.
+  size_t IndexOf(size_t place) const {
+    return place < unknown.size() ? unknown[place] : room.invite_3pid.size();
+  }
   BatchRow RowOf(size_t next_invitee, Timestamp now) const {
     BatchRow cells = ToBatchRow(key);
     cells.emplace_back(fmt::format("{} {}", next_invitee, room_id));
@@ -113,25 +118,27 @@ void RoomService::InviteByThirdParty(const Session& session,
                 session, {.room_id = room_id, .target = *user_id, .reason = {}},
                 std::move(done));
           }
-          StoreInvite(session, room_id, invitee, std::move(done));
+          StoreInvite(session, room_id, invitee, nullptr, std::move(done));
         });
       });
 }
 
 void RoomService::StoreInvite(const Session& session,
                               const std::string& room_id,
-                              const ThirdPartyInvitee& invitee, Done done) {
+                              const ThirdPartyInvitee& invitee, MoreRows also,
+                              Done done) {
   const Result<ThirdPartyInvitation> invitation =
       InvitationTo(session, room_id);
   if (!invitation.ok()) return done(invitation.status());
   deps_.identity.Store(
       invitee, *invitation,
-      [this, session, room_id,
+      [this, session, room_id, also = std::move(also),
        done = std::move(done)](Result<IdentityClient::Stored> stored) mutable {
         if (!stored.ok()) return done(std::move(stored).status());
         GoOn([this, session, room_id, stored = std::move(*stored),
-              done = std::move(done)]() mutable {
-          AddStoredInvite(session, room_id, stored, std::move(done));
+              also = std::move(also), done = std::move(done)]() mutable {
+          AddStoredInvite(session, room_id, stored, std::move(also),
+                          std::move(done));
         });
       });
 }
@@ -139,7 +146,7 @@ void RoomService::StoreInvite(const Session& session,
 void RoomService::AddStoredInvite(const Session& session,
                                   const std::string& room_id,
                                   const IdentityClient::Stored& stored,
-                                  Done done) {
+                                  MoreRows also, Done done) {
   if (!stored.user_id.empty()) {
     return Invite(session,
                   {.room_id = room_id, .target = stored.user_id, .reason = {}},
@@ -153,10 +160,12 @@ void RoomService::AddStoredInvite(const Session& session,
   RoomRequest request;
   request.room_id = room_id;
   request.user_id = session.user_id;
-  request.prepare =
-      [draft = std::move(draft)](const RoomView&) -> Result<RoomChange> {
+  request.prepare = [draft = std::move(draft), also = std::move(also)](
+                        const RoomView&) -> Result<RoomChange> {
     RoomChange change;
     change.drafts.push_back(draft);
+    if (also)
+      change.also = [also](WriteBatch& batch, PositionRef) { also(batch); };
     return change;
   };
   request.done =
@@ -261,7 +270,7 @@ Status RoomService::NoteInvited(const Creation& creation) {
   } else {
     batch.PutRow(
         tables::kTransactions,
-        creation.RowOf(creation.unknown[creation.next], deps_.clock.Now()));
+        creation.RowOf(creation.IndexOf(creation.next), deps_.clock.Now()));
   }
   const Status status = deps_.store.Commit(std::move(batch)).status();
   if (!all || status.code() != StatusCode::kDeadlineExceeded) return status;
@@ -284,12 +293,21 @@ void RoomService::StoreInvites(std::shared_ptr<Creation> creation) {
     return creation->done(std::move(creation->room_id));
   }
   const size_t index = creation->unknown[creation->next];
+  // The row says so from the same commit on.
+  creation->told = false;
+  const auto also = [this, creation](WriteBatch& batch) {
+    creation->told = true;
+    batch.PutRow(tables::kTransactions,
+                 creation->RowOf(creation->IndexOf(creation->next + 1),
+                                 deps_.clock.Now()));
+  };
   StoreInvite(creation->session, creation->room_id,
-              creation->room.invite_3pid[index],
+              creation->room.invite_3pid[index], also,
               [this, creation](Status status) mutable {
                 if (!status.ok()) return creation->done(std::move(status));
                 GoOn([this, creation] {
                   ++creation->next;
+                  if (creation->told) creation->noted = creation->next;
                   StoreInvites(creation);
                 });
               });

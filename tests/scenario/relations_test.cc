@@ -347,6 +347,7 @@ TEST_F(RelationsTest, ChildrenThatTheUserMayNotSeeAreLeftOut) {
 TEST_F(RelationsTest, WhoLeftSeesTheEditOfTheirTime) {
   const std::string before = Edit(alice_, root_, "before");
   ASSERT_TRUE(Post(bob_, room_, "leave").ok());
+  server_.Advance(milliseconds(1));  // Of edits of one time the ids decide.
   const std::string after = Edit(alice_, root_, "after");
   EXPECT_EQ(EditOf(bob_, root_), before);
   EXPECT_EQ(EditOf(alice_, root_), after);

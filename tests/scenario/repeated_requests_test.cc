@@ -520,9 +520,12 @@ TEST_P(RepeatedTest, ARoomWithThirdParties) {
       [&](World& w) {
         // A room of which nobody knew that it was made is found by its row.
         EXPECT_EQ(w.JoinedRooms(*alice), 1u);
-        EXPECT_NE(w.State(*alice, room, "m.room.third_party_invite",
-                          fmt::format("t{}", stored)),
-                  "");
+        int invited = 0;
+        for (int i = 1; i <= stored; ++i) {
+          invited += w.State(*alice, room, "m.room.third_party_invite",
+                             fmt::format("t{}", i)) != "";
+        }
+        EXPECT_EQ(invited, 2);
         EXPECT_LE(stored, 3);
       });
 }

@@ -221,10 +221,13 @@ class RoomService {
   Status CheckMayInvite(const Session& session, const std::string& room_id);
   Result<ThirdPartyInvitation> InvitationTo(const Session& session,
                                             const std::string& room_id);
+  // What goes with an invitation into the room, in one commit.
+  using MoreRows = std::function<void(WriteBatch& batch)>;
   void StoreInvite(const Session& session, const std::string& room_id,
-                   const ThirdPartyInvitee& invitee, Done done);
+                   const ThirdPartyInvitee& invitee, MoreRows also, Done done);
   void AddStoredInvite(const Session& session, const std::string& room_id,
-                       const IdentityClient::Stored& stored, Done done);
+                       const IdentityClient::Stored& stored, MoreRows also,
+                       Done done);
   void GoOn(Task task);
   using CreationRows =
       std::function<void(WriteBatch& batch, const std::string& room_id)>;
