@@ -345,6 +345,15 @@ export const operations = {
   // uploaded again, as a client does: by then its keys may have been given away.
   async uploadKeys(worker) {
     if (worker.keysToUpload === null) {
+      // As clients do: a server takes only so many for a device.
+      if (worker.keyStock > 500) {
+        const answer = await worker.http.call("POST", v3(["keys", "upload"]), {
+          token: worker.token,
+          body: {},
+        });
+        worker.keyStock = answer.one_time_key_counts?.curve25519 ?? 0;
+        return;
+      }
       const keys = {};
       for (let i = 0; i < 5; i++) {
         keys[`curve25519:w${worker.number}n${worker.count++}`] = `key${worker.count}`;
@@ -352,12 +361,13 @@ export const operations = {
       worker.keysToUpload = { keys, upload: worker.keys.beginUpload(Object.keys(keys)) };
     }
     const { keys, upload } = worker.keysToUpload;
-    await worker.http.call("POST", v3(["keys", "upload"]), {
+    const answer = await worker.http.call("POST", v3(["keys", "upload"]), {
       token: worker.token,
       body: { one_time_keys: keys },
     });
     worker.keys.answered(upload);
     worker.keysToUpload = null;
+    worker.keyStock = answer.one_time_key_counts?.curve25519 ?? 0;
   },
 
   async claimKey(worker, dice) {
