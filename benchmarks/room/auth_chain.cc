@@ -25,6 +25,7 @@
 #include "matrixcore/event/types.h"
 #include "matrixcore/room/auth_tables.h"
 #include "matrixcore/room/room_reader.h"
+#include "matrixcore/room/room_tool_tables.h"
 #include "matrixcore/room/room_writer.h"
 #include "matrixcore/room/stored_graph.h"
 #include "matrixcore/room/tables.h"
@@ -53,6 +54,7 @@ class Deaf : public RoomListener {
 
 Schema RoomSchema() {
   Schema schema;
+  schema.version = tables::kSchemaVersion;
   schema.tables = tables::RoomTables();
   return schema;
 }

@@ -137,8 +137,11 @@ struct RoomCaches::Rep {
 // The height of the base of the next state of a lineage, in a room that has
 // given `last_key` key numbers; 0 is the empty state (see tables::StateSnaps).
 inline uint32_t BaseHeightOf(uint32_t height, StateKeyNum last_key) {
+  // So whole states take 32 bytes a change at most, less what the deltas in
+  // their place would take.
+  constexpr uint64_t kKeysOfChange = 4;
   const uint32_t below = height & (height - 1);
-  return height - below >= last_key ? 0 : below;
+  return kKeysOfChange * (height - below) >= last_key ? 0 : below;
 }
 
 struct StateDeltaEntry {

@@ -452,7 +452,7 @@ TEST_F(RoomWriterTest, EveryStateCanBeReadBack) {
               .value();
       at = static_cast<StateSnap>(CellInt((*row)[tables::StateSnaps::kBase]));
     }
-    EXPECT_LE(rows, 6) << snap;
+    EXPECT_LE(rows, 4) << snap;
   }
 }
 
