@@ -129,6 +129,7 @@ void ClientEvents::WriteOne(json::Writer& out, const RoomHead& room,
       out.Field("state_key", *state_key);
     }
     out.Field("type", event.type());
+    if (format.with_user_id) out.Field("user_id", event.sender());
   }
   out.Key("unsigned").BeginObject();
   out.Field("age", now_.ms - event.origin_server_ts());

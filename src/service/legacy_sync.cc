@@ -17,7 +17,9 @@
 namespace matrixcore {
 namespace {
 
-constexpr ClientEventFormat kState = {.with_membership = false};
+constexpr ClientEventFormat kState = {.with_membership = false,
+                                      .with_user_id = true};
+constexpr ClientEventFormat kEvents = {.with_user_id = true};
 // Nobody tells a user of rooms that they only look at: those are looked at so
 // often.
 constexpr Duration kPeekInterval = seconds(1);
@@ -195,7 +197,8 @@ Status RoomInfoWriter::WriteMessages(const RoomWindow& window) {
   std::reverse(page.events.begin(), page.events.end());
   out_.Key("messages").BeginObject();
   out_.Key("chunk");
-  MC_RETURN_IF_ERROR(events_.WriteArray(out_, window.room, page.events, {}));
+  MC_RETURN_IF_ERROR(
+      events_.WriteArray(out_, window.room, page.events, kEvents));
   out_.Field("end", TokenAt(until));
   const Position first =
       page.events.empty() ? until : page.events.front().pos - 1;
@@ -224,7 +227,7 @@ Status RoomInfoWriter::WriteInvite(const RoomHead& room, EventIdx invite) {
                       reader_.StoredEvents(room, {&invite, 1}));
   out_.BeginObject();
   out_.Key("invite");
-  MC_RETURN_IF_ERROR(events_.Write(out_, room, events[0], {}));
+  MC_RETURN_IF_ERROR(events_.Write(out_, room, events[0], kEvents));
   out_.Field("membership", "invite");
   out_.Field("room_id", room.room_id);
   out_.EndObject();
@@ -501,7 +504,7 @@ Result<std::optional<std::string>> LegacySyncService::Rep::Read(
   out.BeginObject();
   out.Key("chunk").BeginArray();
   for (const EventStream::Entry& entry : entries) {
-    MC_RETURN_IF_ERROR(events.Write(out, *entry.room, entry.event, {}));
+    MC_RETURN_IF_ERROR(events.Write(out, *entry.room, entry.event, kEvents));
   }
   news.Write(out, deps.clock.Now());
   out.EndArray();

@@ -334,6 +334,15 @@ TEST_F(HistoryTest, ARoomsInitialSyncIsForMembersAndPeekers) {
   ASSERT_TRUE(mine.ok()) << mine.text();
   EXPECT_EQ(mine["membership"].StringOr(""), "join");
   EXPECT_TRUE(mine["presence"].IsArray());
+  // As clients of that time know events.
+  for (const char* list : {"state", "messages"}) {
+    const json::Value events =
+        mine[list].IsArray() ? mine[list] : mine[list]["chunk"];
+    EXPECT_FALSE(events.empty());
+    for (const json::Value event : events) {
+      EXPECT_EQ(event["user_id"].StringOr("-"), event["sender"].StringOr(""));
+    }
+  }
   EXPECT_EQ(GetPath(eve_, path).Outcome(), "403 M_FORBIDDEN");
   SetState(alice_, room_, "m.room.history_visibility",
            R"({"history_visibility":"world_readable"})");
@@ -360,6 +369,7 @@ TEST_F(HistoryTest, EventsWaitsForNews) {
   Say(alice_, room_, "news");
   const Answer woken = waiting.get();
   EXPECT_THAT(Bodies(woken["chunk"]), ElementsAre("news"));
+  EXPECT_EQ(woken["chunk"].at(0)["user_id"].StringOr(""), alice_.user_id);
   EXPECT_EQ(woken.String("start"), now);
   waiting = server_.Start(
       HttpMethod::kGet,

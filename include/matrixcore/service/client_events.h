@@ -35,6 +35,8 @@ struct ClientEventFormat {
   bool with_previous = true;
   // unsigned.m.relations (spec: "Aggregations of child events").
   bool with_relations = false;
+  // `user_id` beside `sender`, as clients of the deprecated endpoints know it.
+  bool with_user_id = false;
 };
 
 // Writes events for one user at one snapshot.  Not thread-safe; everything
