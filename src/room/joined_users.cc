@@ -1,6 +1,7 @@
 #include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
 
+#include <iterator>
 #include <optional>
 
 #include "matrixcore/base/bytes.h"
@@ -74,7 +75,10 @@ bool JoinedUsers::Loaded(RoomNid room) const {
 }
 
 void JoinedUsers::Load(RoomNid room, std::vector<std::string> users) {
-  Rep::Users set(users.begin(), users.end());
+  Rep::Users set;
+  set.reserve(users.size());
+  set.insert(std::make_move_iterator(users.begin()),
+             std::make_move_iterator(users.end()));
   size_t names = 0;
   for (const std::string& user : set) names += HeapBytes(user);
   {

@@ -17,6 +17,7 @@
 #include "matrixcore/event/types.h"
 #include "matrixcore/id/identifiers.h"
 #include "matrixcore/room/tables.h"
+#include "room/local_members.h"
 #include "room/room_work.h"
 
 namespace matrixcore {
@@ -269,15 +270,9 @@ Status RoomWriter::Rep::Prepare(Actor& actor) {
   }
   const RoomNid nid = head->nid;
   if (TakeDistrust(nid) || !deps.joined.Loaded(nid)) {
-    MC_ASSIGN_OR_RETURN(const std::vector<MembershipRow> members,
-                        reader.Members(nid, Membership::kJoin));
-    std::vector<std::string> local;
-    for (const MembershipRow& member : members) {
-      if (DomainOf(member.user_id) == options.server_name) {
-        local.push_back(member.user_id);
-      }
-    }
-    deps.joined.Load(nid, std::move(local));
+    MC_ASSIGN_OR_RETURN(std::vector<std::string> users,
+                        ReadLocalMembers(*snapshot, nid, options.server_name));
+    deps.joined.Load(nid, std::move(users));
   }
   MC_ASSIGN_OR_RETURN(actor.room, LoadedRoom::Load(reader, std::move(*head)));
   return OkStatus();

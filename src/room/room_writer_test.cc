@@ -384,6 +384,22 @@ TEST_F(RoomWriterTest, TheListenerHearsEventsAndMembers) {
   EXPECT_FALSE(server_->joined.Contains(commit.room, "@bob:x"));
 }
 
+// A room that is taken into memory brings those who are joined on this server.
+TEST_F(RoomWriterTest, ARestartKnowsWhoIsJoinedHere) {
+  const std::string room = server_->MakeRoom("11");
+  const RoomNid nid = server_->listener.commits.back().room;
+  for (const char* user : {"@bob:x", "@carol:x", "@dave:y"}) {
+    ASSERT_TRUE(server_->SetMember(room, user, user, "join").ok());
+  }
+  ASSERT_TRUE(server_->SetMember(room, "@carol:x", "@carol:x", "leave").ok());
+  RoomServer fresh(*store_);
+  EXPECT_FALSE(fresh.joined.Loaded(nid));
+  ASSERT_TRUE(fresh.Say(room, "@alice:x", "hello").ok());
+  EXPECT_EQ(fresh.joined.Count(nid), 2u);
+  EXPECT_TRUE(fresh.joined.Contains(nid, "@alice:x"));
+  EXPECT_TRUE(fresh.joined.Contains(nid, "@bob:x"));
+}
+
 TEST_F(RoomWriterTest, ActivityTellsWhichRoomsChanged) {
   const std::string room = server_->MakeRoom("11");
   const RoomNid nid = server_->listener.commits.back().room;
