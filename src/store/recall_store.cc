@@ -368,7 +368,8 @@ class RecallStore::View : public Snapshot {
     }
     if (const Rep::AnswerPtr known = Recall(name, written)) return known->rows;
     MC_ASSIGN_OR_RETURN(std::vector<Row> rows, behind_->Scan(scan));
-    Keep(name, written, rows);
+    // Not even copied when there are too many.
+    if (rows.size() * sizeof(Row) <= kMaxAnswerBytes) Keep(name, written, rows);
     return rows;
   }
 
