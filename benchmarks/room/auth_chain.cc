@@ -20,109 +20,35 @@
 #include <string>
 #include <vector>
 
-#include "matrixcore/backends/memory.h"
+#include "bench_room.h"
 #include "matrixcore/backends/sqlite.h"
-#include "matrixcore/event/types.h"
 #include "matrixcore/room/auth_tables.h"
-#include "matrixcore/room/room_reader.h"
-#include "matrixcore/room/room_tool_tables.h"
-#include "matrixcore/room/room_writer.h"
 #include "matrixcore/room/stored_graph.h"
-#include "matrixcore/room/tables.h"
 
 namespace matrixcore {
 namespace {
 
-constexpr std::string_view kAlice = "@alice:example.org";
 constexpr int kRuns = 5;
-
-[[noreturn]] void Fail(std::string_view what) {
-  fmt::print(stderr, "auth-chain: {}\n", what);
-  std::exit(1);
-}
-
-template <typename T>
-T Must(Result<T> result) {
-  if (!result.ok()) Fail(result.status().ToString());
-  return std::move(result).value();
-}
-
-class Deaf : public RoomListener {
- public:
-  void OnCommit(const RoomCommit&) override {}
-};
-
-Schema RoomSchema() {
-  Schema schema;
-  schema.version = tables::kSchemaVersion;
-  schema.tables = tables::RoomTables();
-  return schema;
-}
-
-EventDraft Draft(std::string_view type, std::string_view sender,
-                 std::string_view state_key, std::string content) {
-  EventDraft draft;
-  draft.type = type;
-  draft.sender = sender;
-  draft.state_key = std::string(state_key);
-  draft.content = std::move(content);
-  return draft;
-}
 
 // Makes the room; gives its id.
 std::string Fill(Store& store, int events, int members) {
-  const std::unique_ptr<Clock> clock = NewSystemClock();
-  const std::unique_ptr<Random> random = NewSeededRandom(2);
-  const SigningKey key = SigningKey::Generate(*random, "bench");
-  const auto coordinator = NewMemoryCoordinator(*clock);
-  const std::unique_ptr<Executor> executor = NewThreadPool("rooms", 1, 1000);
-  CacheBudget budget(size_t{64} << 20);
-  RoomCaches caches(budget);
-  RoomActivity activity(0);
-  JoinedUsers joined;
-  Deaf listener;
-  const std::unique_ptr<Logger> log = NewNullLogger();
-  const std::unique_ptr<Metrics> metrics = NewMetrics();
-  RoomWriter writer({.server_name = "example.org"},
-                    {store, *coordinator, *executor, *clock, *random, key,
-                     caches, activity, joined, listener, *log, *metrics});
-  CreateRoomRequest create;
-  create.rules = FindRoomVersion("12");
-  create.creator = kAlice;
-  create.drafts = {
-      Draft(kTypeCreate, kAlice, "", R"({"room_version":"12"})"),
-      Draft(kTypeMember, kAlice, kAlice, R"({"membership":"join"})"),
-      Draft(kTypePowerLevels, kAlice, "", R"({"users":{}})"),
-      Draft(kTypeJoinRules, kAlice, "", R"({"join_rule":"public"})")};
-  std::string room = Must(writer.CreateAndWait(std::move(create))).room_id;
+  BenchRoom room(store);
   for (int done = 4; done < events;) {
     std::vector<EventDraft> drafts;
     for (; drafts.size() < 100 && done < events; ++done) {
-      const int n =
-          done < members
-              ? done
-              : static_cast<int>(random->Below(static_cast<uint64_t>(members)));
+      const int n = done < members ? done
+                                   : static_cast<int>(room.random().Below(
+                                         static_cast<uint64_t>(members)));
       const std::string user =
           fmt::format("@member{}:example.org", std::max(n, 4));
       drafts.push_back(Draft(
           kTypeMember, user, user,
           fmt::format(R"({{"displayname":"Name {}","membership":"join"}})",
-                      random->Below(1'000'000))));
+                      room.random().Below(1'000'000))));
     }
-    RoomRequest request;
-    request.room_id = room;
-    request.user_id = kAlice;
-    request.prepare =
-        [drafts = std::move(drafts)](const RoomView&) -> Result<RoomChange> {
-      RoomChange change;
-      change.drafts = drafts;
-      return change;
-    };
-    Must(writer.SendAndWait(std::move(request)));
+    room.Send(std::move(drafts));
   }
-  writer.Drain();
-  executor->Shutdown();
-  return room;
+  return room.id();
 }
 
 struct Run {

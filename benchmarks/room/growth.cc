@@ -25,18 +25,12 @@
 #include <thread>
 #include <vector>
 
-#include "matrixcore/backends/memory.h"
+#include "bench_room.h"
 #include "matrixcore/backends/sqlite.h"
-#include "matrixcore/event/types.h"
-#include "matrixcore/room/room_reader.h"
-#include "matrixcore/room/room_tool_tables.h"
-#include "matrixcore/room/room_writer.h"
-#include "matrixcore/room/tables.h"
 
 namespace matrixcore {
 namespace {
 
-constexpr std::string_view kAlice = "@alice:example.org";
 // Events of one commit while the room is filled.
 constexpr int64_t kFillBatch = 100;
 
@@ -52,39 +46,6 @@ double CpuSeconds() {
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) +
          static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-[[noreturn]] void Fail(std::string_view what) {
-  fmt::print(stderr, "room-growth: {}\n", what);
-  std::exit(1);
-}
-
-template <typename T>
-T Must(Result<T> result) {
-  if (!result.ok()) Fail(result.status().ToString());
-  return std::move(result).value();
-}
-
-class Deaf : public RoomListener {
- public:
-  void OnCommit(const RoomCommit&) override {}
-};
-
-Schema RoomSchema() {
-  Schema schema;
-  schema.version = tables::kSchemaVersion;
-  schema.tables = tables::RoomTables();
-  return schema;
-}
-
-EventDraft Draft(std::string_view type, std::string_view sender,
-                 std::optional<std::string> state_key, std::string content) {
-  EventDraft draft;
-  draft.type = type;
-  draft.sender = sender;
-  draft.state_key = std::move(state_key);
-  draft.content = std::move(content);
-  return draft;
 }
 
 // Events as people send them.
@@ -156,20 +117,8 @@ class Floor {
   explicit Floor(const std::string& path, int members)
       : path_(path),
         store_(Must(OpenSqliteStore(path, RoomSchema()))),
-        crowd_(members),
-        writer_({.server_name = "example.org"},
-                {*store_, *coordinator_, *executor_, *clock_, *random_, key_,
-                 caches_, activity_, joined_, listener_, *log_, *metrics_}) {
-    CreateRoomRequest request;
-    request.rules = FindRoomVersion("12");
-    request.creator = kAlice;
-    request.drafts = {
-        Draft(kTypeCreate, kAlice, "", R"({"room_version":"12"})"),
-        Draft(kTypeMember, kAlice, std::string(kAlice),
-              R"({"membership":"join"})"),
-        Draft(kTypePowerLevels, kAlice, "", R"({"users":{}})"),
-        Draft(kTypeJoinRules, kAlice, "", R"({"join_rule":"public"})")};
-    room_id_ = Must(writer_.CreateAndWait(std::move(request))).room_id;
+        crowd_(members) {
+    room_.emplace(*store_);
     for (size_t n = 0; n < crowd_.size(); ++n) {
       Send({Draft(kTypeMember, Crowd::Name(n), Crowd::Name(n),
                   R"({"membership":"join"})")});
@@ -177,23 +126,12 @@ class Floor {
     grown_ = Head();
   }
   ~Floor() {
-    writer_.Drain();
-    executor_->Shutdown();
+    room_.reset();
     store_->Close();
   }
 
   void Send(std::vector<EventDraft> drafts) {
-    RoomRequest request;
-    request.room_id = room_id_;
-    request.user_id = kAlice;
-    request.prepare =
-        [drafts = std::move(drafts)](const RoomView&) -> Result<RoomChange> {
-      RoomChange change;
-      change.drafts = drafts;
-      return change;
-    };
-    const auto answer = Must(writer_.SendAndWait(std::move(request)));
-    crowd_.Sent(answer.event_ids.back());
+    crowd_.Sent(room_->Send(std::move(drafts)));
   }
   // So many events in one commit.
   void Append(int64_t count) {
@@ -204,7 +142,7 @@ class Floor {
 
   RoomHead Head() {
     const auto snapshot = Must(store_->NewSnapshot());
-    return *Must(RoomReader(*snapshot, caches_).Head(room_id_));
+    return *Must(RoomReader(*snapshot, room_->caches()).Head(room_->id()));
   }
 
   // A random event since the members have joined: all states from there on are
@@ -212,7 +150,7 @@ class Floor {
   EventIdx RandomEvent(const RoomHead& head) {
     const EventIdx first = grown_.last_idx;
     return static_cast<EventIdx>(first + 1 +
-                                 random_->Below(head.last_idx - first));
+                                 room_->random().Below(head.last_idx - first));
   }
   // Seconds to read the state before an event, in full.  `cold`: with caches
   // that are empty, SQLite's too: a commit makes a reader forget its pages.
@@ -226,7 +164,7 @@ class Floor {
     }
     const auto start = WallClock::now();
     const auto snapshot = Must(store_->NewSnapshot());
-    RoomReader reader(*snapshot, cold ? none : caches_);
+    RoomReader reader(*snapshot, cold ? none : room_->caches());
     const auto events = Must(reader.StoredEvents(head, {&idx, 1}));
     const StateMapPtr state = Must(reader.State(head, events[0].before));
     size_t keys = 0;
@@ -243,20 +181,7 @@ class Floor {
   const std::string path_;
   std::unique_ptr<Store> store_;
   Crowd crowd_;
-  std::unique_ptr<Clock> clock_ = NewSystemClock();
-  std::unique_ptr<Random> random_ = NewSeededRandom(2);
-  SigningKey key_ = SigningKey::Generate(*random_, "bench");
-  std::unique_ptr<Coordinator> coordinator_ = NewMemoryCoordinator(*clock_);
-  std::unique_ptr<Executor> executor_ = NewThreadPool("rooms", 1, 1000);
-  CacheBudget budget_{size_t{64} << 20};
-  RoomCaches caches_{budget_};
-  RoomActivity activity_{0};
-  JoinedUsers joined_;
-  Deaf listener_;
-  std::unique_ptr<Logger> log_ = NewNullLogger();
-  std::unique_ptr<Metrics> metrics_ = NewMetrics();
-  RoomWriter writer_;
-  std::string room_id_;
+  std::optional<BenchRoom> room_;
   RoomHead grown_;  // When all had joined.
 };
 
