@@ -224,7 +224,8 @@ void ScansManyRowsInPages(StoreFixture& fixture, Findings& findings) {
         }
         ++seen;
       }
-      (descending ? spec.to : spec.from) = {page.back()[1], false};
+      (descending ? spec.to : spec.from) =
+          ScanSpec::Bound{page.back()[1], false};
     }
     ExpectEqual(seen, size_t{1000}, "rows of a scan in pages", findings);
   }
