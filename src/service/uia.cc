@@ -287,6 +287,7 @@ void UiaService::FinishWith(const std::string& id, std::string result) {
   UiaSession* session = rep_->Find(id);
   if (session == nullptr) return;
   session->busy = false;
+  session->fields.clear();
   session->completed.clear();
   session->result = std::move(result);
 }
